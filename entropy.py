@@ -1,0 +1,191 @@
+"""What a policy thought of the tokens it wrote: log-probability, entropy, perplexity and their kin.
+
+There is one scorer. The same function gives the old log-probabilities, the new ones with their gradient,
+and those of an evaluation, so temperature, alignment and precision cannot drift apart between them.
+
+    hidden states  (B, T, D)   one forward pass of the model's body
+    states         (N, D)      only those that predict a response token: position t-1 predicts token t
+    logits         (n, V)      a chunk at a time, float32 from here on, never kept for the whole batch
+    logp, H, ...   (B, T)      scattered back; x[:, t] is about token t and 0 outside the response
+
+With p = softmax(z / temperature) at the state in which token a was drawn:
+
+    logp      log p_a
+    entropy   H   = -sum_b p_b log p_b                                    full vocabulary, in nats
+    branching     = how many tokens make up the top 95 % of p             arXiv 2508.07534
+    gradient      = |d log p_a / dz| = sqrt(1 - 2 p_a + sum_b p_b^2)      ours; times |A| in the records
+    polarity  T_a = S - p_a (log p_a + H),  S = sum_b p_b^2 (log p_b + H)
+                    a step eta along A d log p_a / dz changes H by eta A T_a to first order; E_p[T_a] = 0
+                    (ours; the quantity behind arXiv 2605.11775)
+    perplexity    = exp(-mean_t logp_t) over a response                   arXiv 2508.02260
+
+Everything is at the temperature of the sampling, because that is the policy that acted.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+NUCLEUS = 0.95  # the share of the probability mass whose tokens the branching factor counts
+LIKELIEST = 128  # tokens looked at before a whole row is sorted for the branching factor
+
+
+class TokenScores(NamedTuple):
+    """Per-token measurements, each (B, T), float32, 0 outside the response. None = not asked for."""
+
+    logp: torch.Tensor
+    entropy: torch.Tensor | None = None
+    branching: torch.Tensor | None = None
+    gradient: torch.Tensor | None = None
+    polarity: torch.Tensor | None = None
+
+
+def score(model, input_ids, response_mask, temperature=1.0, chunk_tokens=1024, measure=True):
+    """Score every response token under the model as it is now.
+
+    input_ids (B, T) right-padded; response_mask (B, T), true on the tokens the policy sampled, never
+    at position 0. Differentiable in `logp` where gradients are enabled; each chunk of logits is then
+    computed again in the backward pass, so at most chunk_tokens x vocabulary logits are alive.
+    `measure=False` leaves out all but logp. Precision is the caller's autocast; the softmax is float32.
+
+    No attention mask and no position ids are needed: with padding only on the right, a causal model's
+    response tokens see neither the padding nor a shifted position.
+    """
+    hidden = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+    states = hidden[:, :-1][
+        response_mask[:, 1:]
+    ]  # (N, D): what was known when each token was drawn
+    tokens = input_ids[response_mask]  # (N,)
+    recompute = torch.is_grad_enabled() and len(tokens) > chunk_tokens
+
+    chunks = []
+    for start in range(0, len(tokens), chunk_tokens):
+        chunk = slice(start, start + chunk_tokens)
+        arguments = (model, states[chunk], tokens[chunk], temperature, measure)
+        if recompute:
+            chunks.append(checkpoint(_score_chunk, *arguments, use_reentrant=False))
+        else:
+            chunks.append(_score_chunk(*arguments))
+
+    def scatter(values):
+        blank = torch.zeros(response_mask.shape, device=input_ids.device)
+        return blank.masked_scatter(response_mask, torch.cat(values))
+
+    return TokenScores(*(scatter(values) for values in zip(*chunks, strict=True)))
+
+
+def _score_chunk(model, states, tokens, temperature, measure):
+    """(n, D) states and the (n,) tokens drawn there -> the fields of TokenScores, each (n,)."""
+    log_probs = (next_token_logits(model, states).float() / temperature).log_softmax(-1)  # (n, V)
+    logp = log_probs.gather(1, tokens[:, None]).squeeze(1)
+    if not measure:
+        return (logp,)
+    with torch.no_grad():
+        probs = log_probs.exp()
+        surprise = torch.special.entr(probs)  # -p log p, and 0 where p is 0
+        entropy = surprise.sum(-1)
+        squares = probs.square().sum(-1)
+        p = logp.exp()
+        gradient = (1 - 2 * p + squares).clamp(min=0).sqrt()
+        polarity = entropy * squares - (probs * surprise).sum(-1) - p * (logp + entropy)
+        return logp, entropy, branching_factor(probs), gradient, polarity
+
+
+def next_token_logits(model, states):
+    """The model's output layer on (n, D) states: its linear head, and the rescaling some families add.
+
+    Gemma caps its logits, Cohere multiplies and Granite divides them; whatever else a family may do
+    shows in the comparison with generation on the first step of a run (see `train.py`).
+    """
+    logits = model.get_output_embeddings()(states)
+    config = model.config.get_text_config()
+    if cap := getattr(config, "final_logit_softcapping", None):
+        logits = torch.tanh(logits / cap) * cap
+    if scale := getattr(config, "logit_scale", None):
+        logits = logits * scale
+    if divisor := getattr(config, "logits_scaling", None):
+        logits = logits / divisor
+    return logits
+
+
+def branching_factor(probs):
+    """How many of the likeliest tokens hold 95 % of the mass. probs (n, V) -> (n,) float.
+
+    Rows are searched among their likeliest tokens first, since sorting a vocabulary is slow.
+
+    >>> branching_factor(torch.tensor([[0.96, 0.02, 0.02], [0.5, 0.25, 0.25]])).tolist()
+    [1.0, 3.0]
+    """
+    top = probs.topk(min(LIKELIEST, probs.shape[-1])).values.cumsum(-1)
+    count = (top < NUCLEUS).sum(-1) + 1
+    wide = top[:, -1] < NUCLEUS
+    if wide.any():
+        all_of_them = probs[wide].sort(descending=True).values.cumsum(-1)
+        count[wide] = ((all_of_them < NUCLEUS).sum(-1) + 1).clamp(max=probs.shape[-1])
+    return count.float()
+
+
+def micro_batches(lengths, token_budget):
+    """Cut rows into batches of at most `token_budget` padded tokens, similar lengths together.
+
+    lengths (B,) -> a list of index tensors that cover every row once; a row longer than the budget
+    is a batch of its own.
+
+    >>> [rows.tolist() for rows in micro_batches(torch.tensor([2, 9, 3, 8]), 16)]
+    [[1], [3], [2, 0]]
+    """
+    batches, rows = [], []
+    for row in lengths.argsort(descending=True, stable=True).tolist():
+        if rows and (len(rows) + 1) * int(lengths[rows[0]]) > token_budget:
+            batches.append(torch.tensor(rows))
+            rows = []
+        rows.append(row)
+    return [*batches, torch.tensor(rows)] if rows else batches
+
+
+@torch.no_grad()
+def score_batch(
+    model, rollouts, temperature=1.0, token_budget=16384, chunk_tokens=1024, measure=True
+):
+    """Score a whole batch of rollouts without gradient, micro-batch by micro-batch; see `score`.
+
+    token_budget and chunk_tokens bound the memory and change nothing else.
+    """
+    whole = None
+    for rows in micro_batches(rollouts.lengths, token_budget):
+        part = rollouts.rows(rows)
+        scores = score(
+            model, part.input_ids, part.response_mask, temperature, chunk_tokens, measure
+        )
+        if whole is None:
+            blank = torch.zeros(rollouts.response_mask.shape, device=part.input_ids.device)
+            whole = [blank.clone() if field is not None else None for field in scores]
+        for field, values in zip(whole, scores, strict=True):
+            if field is not None:
+                field[rows, : values.shape[1]] = values
+    return TokenScores(*whole)
+
+
+def token_mean(values, mask):
+    """Mean over all masked tokens of the batch: a long rollout counts more. (B, T) -> float or None."""
+    return values[mask].mean().item() if mask.any() else None
+
+
+def rollout_mean(values, mask):
+    """Mean over rollouts of each one's own mean, as in the law of arXiv 2505.22617. -> float or None."""
+    return per_rollout(values, mask).mean().item() if len(mask) else None
+
+
+def per_rollout(values, mask):
+    """Mean of (B, T) values over each row's masked tokens -> (B,)."""
+    return (values * mask).sum(1) / mask.sum(1)
+
+
+def log_perplexity(logp, mask):
+    """log PPL(o) = -(1/|o|) sum_t logp_t (arXiv 2508.02260). (B, T), (B, T) -> (B,).
+
+    >>> log_perplexity(torch.tensor([[0.0, -1.0, -3.0]]), torch.tensor([[False, True, True]])).item()
+    2.0
+    """
+    return -per_rollout(logp, mask)

@@ -1,0 +1,273 @@
+"""The policy and what it writes: load a model, ask it questions, sample answers with Hugging Face generate.
+
+    questions -> prompts (chat template, or a plain one)
+              -> left-padded, only inside generate
+              -> Rollouts: right-padded at once, the one batch every other file reads
+
+Three things go wrong silently in sampling, and each is ruled out here. A checkpoint's own generation
+config (top-k 50, a repetition penalty) would make generate sample from another policy than the one
+scored: it is replaced on loading. The end-of-sequence token is an action of the policy and belongs to
+the response: the mask is built from recorded lengths, never from `!= pad`. Dropout and gradient
+checkpointing are training-mode matters: generate always runs in evaluation mode.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from data import InputError
+
+INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"
+PROMPT_FILE = "prompt.json"  # how a checkpoint's questions were asked, kept beside its weights
+
+
+class Policy(NamedTuple):
+    """A causal language model and how it is asked.
+
+    template: "chat" for the tokenizer's own chat template, else a text in which {question} and
+    {instruction} are replaced.
+    """
+
+    model: torch.nn.Module
+    tokenizer: object
+    template: str
+    instruction: str
+    eos_ids: tuple[int, ...]
+
+
+@dataclasses.dataclass
+class Rollouts:
+    """B sampled responses with their prompts, right-padded.
+
+    input_ids      (B, T) long   prompt, response (its end-of-sequence token included), padding
+    response_mask  (B, T) bool   true on every token the policy sampled
+    truncated      (B,)   bool   the response ran into the length limit
+    texts          B responses as text, special tokens removed
+    sampling_logp  (B, T) or None: log-probability under the very distribution generate drew from
+
+    Row i answers question i // group_size: the rollouts of a question stand together.
+    """
+
+    input_ids: torch.Tensor
+    response_mask: torch.Tensor
+    truncated: torch.Tensor
+    texts: list[str]
+    sampling_logp: torch.Tensor | None = None
+
+    @property
+    def lengths(self):
+        """(B,) tokens of prompt and response together: where the padding begins."""
+        positions = torch.arange(1, self.response_mask.shape[1] + 1, device=self.input_ids.device)
+        return (self.response_mask * positions).amax(1)
+
+    @property
+    def response_lengths(self):
+        """(B,) tokens the policy sampled, the end-of-sequence token included."""
+        return self.response_mask.sum(1)
+
+    def rows(self, rows):
+        """Those rows in that order, trimmed to the longest of them."""
+        width = int(self.lengths[rows].max())
+        logp = self.sampling_logp
+        return Rollouts(
+            self.input_ids[rows, :width],
+            self.response_mask[rows, :width],
+            self.truncated[rows],
+            [self.texts[row] for row in rows],
+            None if logp is None else logp[rows, :width],
+        )
+
+
+def join(batches: list[Rollouts]) -> Rollouts:
+    """Several batches one below the other, padded to the widest."""
+    width = max(batch.input_ids.shape[1] for batch in batches)
+
+    def stack(name):
+        columns = [getattr(batch, name) for batch in batches]
+        if columns[0] is None:
+            return None
+        return torch.cat([torch.nn.functional.pad(c, (0, width - c.shape[1])) for c in columns])
+
+    return Rollouts(
+        stack("input_ids"),
+        stack("response_mask"),
+        torch.cat([batch.truncated for batch in batches]),
+        [text for batch in batches for text in batch.texts],
+        stack("sampling_logp"),
+    )
+
+
+def load_policy(name, device, template=None, instruction=None) -> Policy:
+    """Load a model id or folder in float32 with its tokenizer.
+
+    Weights stay float32: at a learning rate of 1e-6 an update to a bf16 weight rounds away; on a GPU
+    the caller opens a bf16 autocast. Dropout is set to zero, because old and new log-probabilities
+    must differ by the update alone. template and instruction: those given, else those the checkpoint
+    was trained with, else the tokenizer's chat template or a plain one.
+
+    Raises InputError for a folder or id that cannot be loaded.
+    """
+    path = Path(name)
+    a_path = path.is_absolute() or name.startswith(".") or name.count("/") > 1
+    if a_path and not path.is_dir():
+        raise InputError(
+            f"--model: there is no model folder {name}; give one written by save_pretrained, or a "
+            "model id such as Qwen/Qwen2.5-0.5B-Instruct."
+        )
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise InputError(
+            f"--model: the folder {name} holds no config.json, so it is no model folder."
+        )
+    try:
+        config = AutoConfig.from_pretrained(name)
+        for key, value in config.to_dict().items():
+            if ("dropout" in key or "pdrop" in key) and isinstance(value, float):
+                setattr(config, key, 0.0)
+        model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"--model: cannot load {name!r}: {reason} Where no hub can be reached, give the path of a "
+            "local model folder."
+        ) from None
+
+    eos = model.generation_config.eos_token_id
+    eos_ids = {*(eos if isinstance(eos, list) else [eos]), tokenizer.eos_token_id} - {None}
+    if not eos_ids:
+        raise InputError(
+            f"--model: {name} has no end-of-sequence token, so no response would ever end."
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token_id = min(eos_ids)
+    model.generation_config = GenerationConfig(
+        eos_token_id=sorted(eos_ids), pad_token_id=tokenizer.pad_token_id
+    )
+
+    asked = {}
+    if (path / PROMPT_FILE).is_file():
+        asked = json.loads((path / PROMPT_FILE).read_text(encoding="utf-8"))
+    if template is None:
+        plain = "chat" if tokenizer.chat_template else PLAIN_TEMPLATE
+        template = asked.get("template", plain)
+    if template == "chat" and not tokenizer.chat_template:
+        raise InputError(f"--template chat: the tokenizer of {name} has no chat template.")
+    if template != "chat" and "{question}" not in template:
+        raise InputError("--template: it must be 'chat' or a text that contains {question}.")
+    if instruction is None:
+        instruction = asked.get("instruction", INSTRUCTION)
+    return Policy(model.to(device).eval(), tokenizer, template, instruction, tuple(sorted(eos_ids)))
+
+
+def save_policy(policy: Policy, folder) -> None:
+    """Write the weights, the tokenizer and the way of asking as a folder that Auto classes load."""
+    folder = Path(folder)
+    policy.model.save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
+    asked = {"template": policy.template, "instruction": policy.instruction}
+    (folder / PROMPT_FILE).write_text(json.dumps(asked, indent=2), encoding="utf-8")
+
+
+def encode_prompt(policy: Policy, question: str) -> list[int]:
+    """A question as the tokens the policy is asked with."""
+    tokenizer = policy.tokenizer
+    if policy.template == "chat":
+        content = f"{question}\n{policy.instruction}" if policy.instruction else question
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    before, _, after = policy.template.partition("{question}")
+    text = question.join(
+        part.replace("{instruction}", policy.instruction) for part in (before, after)
+    )
+    return tokenizer(text)["input_ids"]
+
+
+@torch.no_grad()
+def sample(
+    policy: Policy,
+    prompts: list[list[int]],
+    group_size: int,
+    max_response_length: int,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    batch_size: int = 256,
+    min_response_length: int = 0,
+    keep_logp: bool = False,
+) -> Rollouts:
+    """Sample group_size responses to each prompt (a list of token ids). Temperature 0 is greedy.
+
+    At most batch_size rollouts are generated at a time. keep_logp also records the log-probability of
+    each sampled token under the distribution generate drew from, which costs the memory of all its
+    scores and is meant for a few rollouts. Raises InputError where the model's logits are not finite.
+    """
+    policy.model.eval()
+    settings = GenerationConfig(
+        do_sample=temperature > 0,
+        temperature=temperature if temperature > 0 else None,
+        top_p=top_p if temperature > 0 else None,
+        top_k=0 if temperature > 0 else None,
+        max_new_tokens=max_response_length,
+        min_new_tokens=min_response_length or None,
+        eos_token_id=list(policy.eos_ids),
+        pad_token_id=policy.tokenizer.pad_token_id,
+        output_scores=keep_logp,
+        return_dict_in_generate=True,
+    )
+    asked = [prompt for prompt in prompts for _ in range(group_size)]
+    batches = [
+        _sample_batch(policy, asked[start : start + batch_size], settings, keep_logp)
+        for start in range(0, len(asked), batch_size)
+    ]
+    return join(batches)
+
+
+def _sample_batch(policy, prompts, settings, keep_logp):
+    device, pad = policy.model.device, policy.tokenizer.pad_token_id
+    width = max(map(len, prompts))
+    padded = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
+    prompt_lengths = torch.tensor([len(p) for p in prompts], device=device)
+    attention_mask = torch.arange(width, device=device) >= width - prompt_lengths[:, None]
+    try:
+        output = policy.model.generate(
+            padded, attention_mask=attention_mask.long(), generation_config=settings
+        )
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise InputError("--model: its logits are not finite, so nothing can be sampled.") from None
+
+    written = output.sequences[:, width:]  # (B, R)
+    ended = torch.isin(written, torch.tensor(policy.eos_ids, device=device))
+    truncated = ~ended.any(1)
+    response_lengths = torch.where(truncated, written.shape[1], ended.int().argmax(1) + 1)
+
+    # Left-padded -> right-padded: every row moves left by its own padding.
+    lengths = prompt_lengths + response_lengths
+    positions = torch.arange(int(lengths.max()), device=device)
+    source = (positions + (width - prompt_lengths)[:, None]).clamp(
+        max=output.sequences.shape[1] - 1
+    )
+    inside = positions < lengths[:, None]
+    response_mask = inside & (positions >= prompt_lengths[:, None])
+    input_ids = output.sequences.gather(1, source).where(inside, pad)
+
+    sampling_logp = None
+    if keep_logp:
+        log_probs = torch.stack(output.scores, 1).log_softmax(-1)  # (B, R, V)
+        logp = log_probs.gather(2, written[:, : log_probs.shape[1], None]).squeeze(2)
+        kept = torch.arange(logp.shape[1], device=device) < response_lengths[:, None]
+        sampling_logp = torch.zeros(response_mask.shape, device=device)
+        sampling_logp[response_mask] = logp[kept]
+
+    texts = policy.tokenizer.batch_decode(
+        [row[mask] for row, mask in zip(input_ids, response_mask, strict=True)],
+        skip_special_tokens=True,
+    )
+    return Rollouts(input_ids, response_mask, truncated, texts, sampling_logp)

@@ -1,0 +1,1035 @@
+"""GRPO with verifiable rewards, seen through entropy: the options and the loop.
+
+    for each step:
+        sample    questions_per_step x group_size rollouts                     rollout.py
+        grade     1 if the final answer is right, else 0                       reward.py
+        score     log-probability, entropy, perplexity under the policy        entropy.py
+        weigh     group advantages, shaped by perplexity and by position       loss.py
+        update    updates_per_step optimizer steps on the clipped objective    below
+        log       a line of metrics, now and then the rollouts and a checkpoint
+
+With no option it trains the embedded toy (toy.py) on the CPU in minutes. `--model` and `--data` turn
+the same loop on any causal language model and any set of questions with answers. A run is a folder:
+config.json, metrics.jsonl, rollouts/*.parquet, checkpoints/step_N, report/training.png, summary.json.
+
+Ours, where the papers are silent: the held-out split by a hash of the question; stopping, resuming and
+the alarms; that both shaping methods may be on together (perplexity first, then position).
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+import transformers
+from eval import choose_device, evaluate, summarize, table
+from tqdm import tqdm
+
+from data import InputError, Question, draw, load_questions, parse_options, split_held_out
+from entropy import (
+    TokenScores,
+    log_perplexity,
+    micro_batches,
+    rollout_mean,
+    score,
+    score_batch,
+    token_mean,
+)
+from loss import group_advantages, policy_loss, position_shaping, ppl_shaping, relative_position
+from reward import Grade, grade, overlong_penalty
+from rollout import Rollouts, encode_prompt, join, load_policy, sample, save_policy
+
+RUNS = Path(__file__).parent / "runs"
+
+
+def option(default, text, toy=None):
+    """A field of Options with its help text and, where it differs, its default for --model toy."""
+    if toy is not None:
+        text += f" [with --model toy: {toy}]"
+    return dataclasses.field(default=default, metadata={"help": text, "toy": toy})
+
+
+@dataclasses.dataclass
+class Options:
+    """Every option of train.py. Equations are those of the docstrings in loss.py and entropy.py."""
+
+    # What is trained on what
+    model: str = option("toy", "model id or folder of a causal language model, or toy")
+    data: str = option(
+        "",
+        "training questions: a known name (gsm8k, still3, dapo, ...), a hub id[:config[:split]], or "
+        "a .jsonl, .json, .csv or .parquet file",
+        toy="toy",
+    )
+    eval_data: str = option(
+        "", "questions for evaluation, named like --data; empty: a share of --data is held out"
+    )
+    held_out_fraction: float = option(
+        0.1, "share of --data held out for evaluation, chosen by a hash of the question"
+    )
+    question_column: str | None = option(None, "column of the question, if not a usual name")
+    answer_column: str | None = option(None, "column of the gold answer, if not a usual name")
+    template: str | None = option(
+        None,
+        "'chat', or a text with {question} and {instruction}; default: what the model folder was "
+        "trained with, else the tokenizer's chat template, else a plain text",
+    )
+    instruction: str | None = option(
+        None, "what is asked for beside the question; default: step by step, answer in \\boxed{}"
+    )
+    # The run
+    run: str = option("", "folder of the run; empty: a fresh one under runs/")
+    resume: str = option("", "folder of a run to go on with from its last checkpoint")
+    seed: int = option(0, "the one seed of all randomness")
+    device: Literal["auto", "cuda", "mps", "cpu"] = option("auto", "auto: cuda, else mps, else cpu")
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "of activations; weights are float32 always; auto: bfloat16 on cuda, else float32"
+    )
+    dry_run: bool = option(
+        False, "one step at the longest lengths allowed, its peak memory and times, and no run"
+    )
+    # The batch
+    steps: int = option(500, "training steps: batches sampled and trained on", toy=200)
+    questions_per_step: int = option(64, "questions of a batch", toy=16)
+    group_size: int = option(8, "G, rollouts of a question")
+    updates_per_step: int = option(
+        4, "optimizer steps a batch is cut into; divides questions_per_step", toy=2
+    )
+    temperature: float = option(1.0, "of sampling, and of all log-probabilities and entropies")
+    max_prompt_length: int = option(1024, "tokens; questions with longer prompts are left out")
+    max_response_length: int = option(2048, "L, tokens; longer responses are truncated", toy=64)
+    dynamic_sampling: bool = option(
+        False, "drop groups that are all right or all wrong, and sample more questions instead"
+    )
+    max_gen_batches: int = option(
+        10, "with --dynamic_sampling: batches sampled for a step before it trains on what there is"
+    )
+    overlong_buffer: int = option(0, "b, tokens before the limit where the penalty begins; 0 = off")
+    overlong_penalty: float = option(1.0, "penalty (length - (L - b)) / b taken off the reward")
+    # The update
+    learning_rate: float = option(1e-6, "of AdamW, constant after the warm-up", toy=2e-4)
+    warmup_steps: int = option(10, "training steps of linear learning-rate warm-up", toy=0)
+    weight_decay: float = option(0.1, "of AdamW", toy=0.0)
+    max_grad_norm: float = option(1.0, "the gradient's norm is clipped to this")
+    clip_low: float = option(0.2, "eps_low: the ratio rho is clamped to at least 1 - eps_low")
+    clip_high: float = option(0.28, "eps_high: ... to at most 1 + eps_high (clip-higher)")
+    ppl_alpha: float = option(
+        0.0,
+        "alpha of A (1 - alpha w_ppl): 0 = off, the paper's method is 0.01, negative = its contrast "
+        "that favours high perplexity",
+    )
+    position_gamma: float = option(
+        0.0, "gamma of the bonus gamma sigmoid(k (r - 0.5)): 0 = off, the paper's method is 0.1"
+    )
+    position_steepness: float = option(
+        15.0, "k of that bonus: positive favours late tokens, negative early ones (the contrast)"
+    )
+    shaping_start: int = option(0, "step from which on the two methods above act")
+    # Memory and speed; none of these changes a result
+    sample_batch_size: int = option(256, "rollouts generated at a time")
+    micro_batch_tokens: int = option(16384, "padded tokens in one forward pass")
+    chunk_tokens: int = option(1024, "tokens whose logits are held at a time", toy=65536)
+    gradient_checkpointing: bool = option(
+        False, "recompute activations in the update: a third slower, much less memory"
+    )
+    # What is kept and looked at
+    eval_every: int = option(50, "steps between evaluations on held-out questions; 0 = ends only")
+    eval_questions: int = option(200, "held-out questions of an evaluation")
+    eval_samples: int = option(8, "n, rollouts of each in Acc@n, Maj@n and Pass@n")
+    eval_temperature: float = option(0.6, "of evaluation", toy=1.0)
+    eval_top_p: float = option(0.95, "of evaluation", toy=1.0)
+    checkpoint_every: int = option(50, "steps between checkpoints; 0 = first and last only")
+    keep_checkpoints: int = option(2, "how many of the last checkpoints are kept")
+    save_rollouts_every: int = option(10, "steps between parquet files of rollouts; 0 = never")
+    probe_every: int = option(
+        10, "steps between probes of what an update did to the tokens it was made of; 0 = never"
+    )
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run knows beside its weights and optimizer. All of it is in every checkpoint."""
+
+    step: int = 0
+    drawn: int = 0  # questions taken from the stream: the whole state of the sampler
+    skipped_in_a_row: int = 0  # optimizer steps
+    alarms: list = dataclasses.field(default_factory=list)
+    before: dict | None = None  # the evaluation before training
+    latest: dict | None = None  # the latest one
+
+
+class Batch(NamedTuple):
+    """Questions, group_size rollouts of each, and what those are worth."""
+
+    questions: list[Question]
+    rollouts: Rollouts
+    grades: list[Grade]
+    rewards: torch.Tensor  # (B,)
+
+    @property
+    def correct(self):
+        """(B,) bool."""
+        return torch.tensor([g.correct for g in self.grades], device=self.rewards.device)
+
+
+# ------------------------------------------------------------------------------------- the step
+
+
+def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
+    """Sample and grade until a batch is full. Returns all that was sampled, and the part to train on.
+
+    With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
+    questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
+    batch is dropped too. Where no group at all has a signal, the last batch is trained on as it is:
+    its gradient is 0.
+    """
+    sampled, kept = [], []
+    for _ in range(options.max_gen_batches if options.dynamic_sampling else 1):
+        asked = draw(questions, options.seed, progress.drawn, options.questions_per_step)
+        progress.drawn += len(asked)
+        batch = sample_and_grade(policy, asked, options)
+        sampled.append(batch)
+        if not options.dynamic_sampling:
+            return sampled, batch
+        right = batch.correct.view(len(asked), -1).sum(1)
+        mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
+        room = options.questions_per_step - sum(len(part.questions) for part in kept)
+        if mixed:
+            kept.append(take_groups(batch, mixed[:room], options.group_size))
+        if len(mixed) >= room:
+            break
+    else:
+        tqdm.write(
+            f"step {progress.step}: {sum(len(part.questions) for part in kept)} of "
+            f"{options.questions_per_step} groups have a signal after {len(sampled)} batches; "
+            "training on those there are.",
+            file=sys.stderr,
+        )
+    if not kept:
+        return sampled, batch
+    questions, rollouts, grades, rewards = zip(*kept, strict=True)
+    return sampled, Batch(
+        [q for part in questions for q in part],
+        join(rollouts),
+        [g for part in grades for g in part],
+        torch.cat(rewards),
+    )
+
+
+def take_groups(batch: Batch, groups: list[int], size: int) -> Batch:
+    """Those groups of a batch, in that order."""
+    rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
+    return Batch(
+        [batch.questions[group] for group in groups],
+        batch.rollouts.rows(torch.tensor(rows)),
+        [batch.grades[row] for row in rows],
+        batch.rewards[rows],
+    )
+
+
+def sample_and_grade(policy, asked: list[Question], options) -> Batch:
+    """group_size rollouts of each question, and their rewards."""
+    rollouts = sample(
+        policy,
+        [encode_prompt(policy, question.text) for question in asked],
+        options.group_size,
+        options.max_response_length,
+        options.temperature,
+        batch_size=options.sample_batch_size,
+    )
+    golds = [question.gold for question in asked for _ in range(options.group_size)]
+    grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]
+    rewards = [
+        float(g.correct)
+        - overlong_penalty(
+            length, options.max_response_length, options.overlong_buffer, options.overlong_penalty
+        )
+        for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
+    ]
+    return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
+
+
+def weigh(rewards, logp, response_mask, step, options) -> tuple[torch.Tensor, torch.Tensor]:
+    """The advantage of each rollout (B,), and of each of its tokens after shaping (B, T)."""
+    advantages = group_advantages(rewards, options.group_size)
+    on = step >= options.shaping_start
+    log_ppl = log_perplexity(logp, response_mask)
+    shaped = ppl_shaping(advantages, log_ppl, options.group_size, options.ppl_alpha if on else 0.0)
+    shaped = position_shaping(
+        shaped, response_mask, options.position_gamma if on else 0.0, options.position_steepness
+    )
+    return advantages, shaped
+
+
+def update(policy, optimizer, rollouts, advantages, old_logp, options, progress, precision) -> dict:
+    """updates_per_step optimizer steps, each on a minibatch of whole groups; see policy_loss.
+
+    A minibatch is cut into micro-batches by padded tokens. Its count of response tokens is taken
+    before the cut, so the gradient does not depend on it. An optimizer step whose loss or gradient
+    is not finite is skipped.
+    """
+    model = policy.model
+    # Training mode switches gradient checkpointing on and nothing else: there is no dropout.
+    model.train(options.gradient_checkpointing)
+    losses, norms, clipped, tokens, log_ratios, skipped = [], [], 0, 0, 0.0, 0
+    groups = torch.arange(len(rollouts.texts)).view(-1, options.group_size)
+    for minibatch in groups.tensor_split(min(options.updates_per_step, len(groups))):
+        minibatch = minibatch.flatten()
+        token_count = int(rollouts.response_mask[minibatch].sum())
+        loss = 0.0
+        for rows in micro_batches(rollouts.lengths[minibatch], options.micro_batch_tokens):
+            rows = minibatch[rows]
+            part = rollouts.rows(rows)
+            width = part.input_ids.shape[1]
+            with precision:
+                logp = score(
+                    model,
+                    part.input_ids,
+                    part.response_mask,
+                    options.temperature,
+                    options.chunk_tokens,
+                    measure=False,
+                ).logp
+            old = old_logp[rows, :width]
+            part_loss, was_clipped = policy_loss(
+                logp,
+                old,
+                advantages[rows, :width],
+                part.response_mask,
+                options.clip_low,
+                options.clip_high,
+                token_count,
+            )
+            part_loss.backward()
+            loss += part_loss.item()
+            clipped += int(was_clipped.sum())
+            log_ratios += (old - logp.detach()).sum().item()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm).item()
+        if math.isfinite(loss) and math.isfinite(norm):
+            optimizer.step()
+            losses.append(loss)
+            norms.append(norm)
+            progress.skipped_in_a_row = 0
+        else:
+            skipped += 1
+            progress.skipped_in_a_row += 1
+        optimizer.zero_grad()
+        tokens += token_count
+    model.eval()
+    return {
+        "loss": sum(losses) / len(losses) if losses else None,
+        "grad_norm": sum(norms) / len(norms) if norms else None,
+        "clip_fraction": clipped / tokens,
+        "approx_kl": log_ratios / tokens if math.isfinite(log_ratios) else None,
+        "skipped_updates": skipped,
+    }
+
+
+# ---------------------------------------------------------------------------- what is measured
+
+
+def sampling_metrics(sampled: list[Batch], options) -> dict:
+    """Over all rollouts sampled for a step, whether trained on or not. See the README's glossary."""
+    grades = [g for batch in sampled for g in batch.grades]
+    rewards = torch.cat([batch.rewards for batch in sampled])
+    groups = rewards.view(-1, options.group_size)
+    truncated = torch.cat([batch.rollouts.truncated for batch in sampled])
+    lengths = torch.cat([batch.rollouts.response_lengths for batch in sampled])
+    return {
+        "accuracy": sum(g.correct for g in grades) / len(grades),
+        "reward": rewards.mean().item(),
+        "no_answer_rate": sum(g.outcome == "no answer" for g in grades) / len(grades),
+        "truncated_rate": truncated.float().mean().item(),
+        "response_length": lengths.float().mean().item(),
+        "zero_signal_groups": int((groups.amax(1) == groups.amin(1)).sum()),
+        "groups": len(groups),
+    }
+
+
+def token_metrics(batch: Batch, scores: TokenScores, advantages, shaped) -> dict:
+    """Over the rollouts trained on: all of them, the correct and the wrong ones."""
+    mask, correct = batch.rollouts.response_mask, batch.correct
+    metrics = {}
+    for name, rows in (("", correct | True), ("_correct", correct), ("_wrong", ~correct)):
+        metrics[f"entropy{name}"] = token_mean(scores.entropy[rows], mask[rows])
+        metrics[f"entropy_rollout_mean{name}"] = rollout_mean(scores.entropy[rows], mask[rows])
+        log_ppl = log_perplexity(scores.logp[rows], mask[rows])
+        metrics[f"perplexity{name}"] = log_ppl.exp().mean().item() if rows.any() else None
+    every = advantages[:, None].expand(mask.shape)
+    size = every.abs()[mask].mean().item()
+    return metrics | {
+        "branching_factor": token_mean(scores.branching, mask),
+        "token_gradient": token_mean(scores.gradient * shaped.abs(), mask),
+        "advantage_polarity": token_mean(scores.polarity * shaped, mask),
+        "shaping_change": token_mean((shaped - every).abs(), mask) / size if size else 0.0,
+    }
+
+
+def sampling_difference(policy, asked: list[Question], options, precision) -> float:
+    """Largest |log-probability by generate - by the scorer| over the tokens of four rollouts.
+
+    generate's side is the distribution it drew from, after everything that was done to its logits.
+    The rollouts are extra ones, and the random state is left as it was.
+    """
+    prompts = [encode_prompt(policy, question.text) for question in asked[:2]]
+    with torch.random.fork_rng(), precision:
+        few = sample(
+            policy,
+            prompts,
+            2,
+            min(options.max_response_length, 128),
+            options.temperature,
+            keep_logp=True,
+        )
+        scores = score_batch(policy.model, few, options.temperature, chunk_tokens=128)
+    return (few.sampling_logp - scores.logp).abs().max().item()
+
+
+def alarms(metrics: dict, options) -> dict[str, str]:
+    """What is wrong with a step, in words: {name of the alarm: sentence}."""
+    found = {}
+    limit = 0.1 if uses_bfloat16(options) else 1e-3
+    if (difference := metrics["sampling_logp_difference"]) is not None and difference > limit:
+        found["sampling"] = (
+            f"generation and the scorer disagree by {difference:.2g} in log-probability (expected "
+            f"below {limit}): the policy trained is not the one sampled."
+        )
+    if metrics["truncated_rate"] > 0.5:
+        found["truncated"] = (
+            f"{metrics['truncated_rate']:.0%} of the rollouts were cut off at "
+            f"--max_response_length {options.max_response_length}; consider a higher one."
+        )
+    if metrics["zero_signal_groups"] > 0.8 * metrics["groups"]:
+        found["signal"] = (
+            f"{metrics['zero_signal_groups']} of {metrics['groups']} groups have equal rewards and "
+            "teach nothing; the questions are too easy or too hard, or use --dynamic_sampling."
+        )
+    if metrics["no_answer_rate"] > 0.2:
+        found["no_answer"] = (
+            f"{metrics['no_answer_rate']:.0%} of the rollouts hold no answer that can be found; look "
+            "at their text, and at --instruction and --template."
+        )
+    if metrics["skipped_updates"]:
+        found["non_finite"] = (
+            "a loss or gradient was not finite and its optimizer step was skipped; consider a lower "
+            "--learning_rate."
+        )
+    return found
+
+
+def write_rollouts(path: Path, step, policy, batch: Batch, scores, advantages, shaped, change):
+    """A parquet file with a row a rollout: its text, its outcome, and a list per token measurement.
+
+    change (B, T): what the update did to each token's log-probability; None: not probed, NaN.
+    """
+    import datasets  # slow to import, and needed only now
+
+    rollouts, mask = batch.rollouts, batch.rollouts.response_mask
+    asked = [q for q in batch.questions for _ in range(len(batch.grades) // len(batch.questions))]
+    per_token = {
+        "token_ids": rollouts.input_ids,
+        "relative_position": relative_position(mask),
+        "old_logp": scores.logp,
+        "entropy": scores.entropy,
+        "branching": scores.branching,
+        "gradient": scores.gradient * shaped.abs(),
+        "polarity": scores.polarity,
+        "shaped_advantage": shaped,
+        "logp_change": torch.full_like(shaped, math.nan) if change is None else change,
+    }
+    columns = {
+        "step": [step] * len(asked),
+        "question": [q.text for q in asked],
+        "gold": [q.gold for q in asked],
+        "text": rollouts.texts,
+        "answer": [g.answer or "" for g in batch.grades],
+        "outcome": [
+            "truncated" if cut_off and g.outcome == "no answer" else g.outcome
+            for g, cut_off in zip(batch.grades, rollouts.truncated.tolist(), strict=True)
+        ],
+        "reward": batch.rewards.tolist(),
+        "length": rollouts.response_lengths.tolist(),
+        "truncated": rollouts.truncated.tolist(),
+        "perplexity": log_perplexity(scores.logp, mask).exp().tolist(),
+        "advantage": advantages.tolist(),
+        "tokens": [
+            [policy.tokenizer.decode([token]) for token in ids[row].tolist()]
+            for ids, row in zip(rollouts.input_ids, mask, strict=True)
+        ],
+    }
+    for name, values in per_token.items():  # as numpy arrays, which keep 32 bits
+        columns[name] = [v[row].numpy() for v, row in zip(values.cpu(), mask.cpu(), strict=True)]
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_dict(columns).to_parquet(str(unfinished))
+    os.replace(unfinished, path)
+
+
+# -------------------------------------------------------------------- starting, saving, resuming
+
+
+def parse(argv: list[str]) -> Options:
+    """Options from the command line, over those of the resumed run, over those of the toy."""
+    given = parse_options(Options, [item for item in argv if item not in ("-h", "--help")])
+    if given.resume:
+        config = Path(given.resume) / "config.json"
+        if given.run:
+            raise InputError(
+                "--run and --resume: give one of them; a resumed run stays in its folder."
+            )
+        if not config.is_file():
+            raise InputError(f"--resume: {given.resume} is no run folder, it holds no config.json.")
+        argv = [str(config), *argv]
+        before = parse_options(Options, argv[:1])
+        given = parse_options(Options, argv)
+        for name in ("model", "data", "eval_data", "seed"):
+            if getattr(before, name) != getattr(given, name):
+                raise InputError(
+                    f"--{name}: a resumed run keeps its {name}, {getattr(before, name)!r}; "
+                    "leave the option out or start a new run."
+                )
+    toy = {
+        f.name: f.metadata["toy"]
+        for f in dataclasses.fields(Options)
+        if f.metadata["toy"] is not None
+    }
+    options = parse_options(
+        Options, argv, toy if given.model == "toy" else None, description=__doc__.split("\n\n")[0]
+    )
+    check(options)
+    return options
+
+
+def check(options: Options) -> None:
+    """Raises InputError for values that cannot work, alone or together."""
+    at_least = {
+        1: "steps questions_per_step updates_per_step max_prompt_length max_response_length "
+        "max_gen_batches sample_batch_size micro_batch_tokens chunk_tokens eval_questions "
+        "eval_samples keep_checkpoints",
+        2: "group_size",
+        0: "seed warmup_steps weight_decay overlong_buffer overlong_penalty clip_low clip_high "
+        "shaping_start eval_every eval_temperature checkpoint_every save_rollouts_every probe_every",
+    }
+    for least, names in at_least.items():
+        for name in names.split():
+            if not getattr(options, name) >= least:
+                raise InputError(f"--{name} {getattr(options, name)}: it must be at least {least}.")
+    for name in (
+        "temperature",
+        "learning_rate",
+        "max_grad_norm",
+        "eval_top_p",
+        "held_out_fraction",
+    ):
+        if not 0 < getattr(options, name) < math.inf:
+            raise InputError(f"--{name} {getattr(options, name)}: it must be above 0.")
+    for name in ("eval_top_p", "held_out_fraction", "clip_low"):
+        if getattr(options, name) > 1:
+            raise InputError(f"--{name} {getattr(options, name)}: it must be at most 1.")
+    for name in ("ppl_alpha", "position_gamma", "position_steepness", "clip_high"):
+        if not math.isfinite(getattr(options, name)):
+            raise InputError(f"--{name} {getattr(options, name)}: it must be a finite number.")
+    if options.position_gamma < 0:
+        raise InputError(
+            "--position_gamma: it must be at least 0; --position_steepness has a sign."
+        )
+    if options.questions_per_step % options.updates_per_step:
+        raise InputError(
+            f"--updates_per_step {options.updates_per_step} does not divide --questions_per_step "
+            f"{options.questions_per_step}; every update takes the same number of questions."
+        )
+    if options.overlong_buffer > options.max_response_length:
+        raise InputError("--overlong_buffer: it must not exceed --max_response_length.")
+    if not options.data:
+        raise InputError("--data: name the training questions, such as gsm8k or a .jsonl file.")
+
+
+def uses_bfloat16(options) -> bool:
+    """Whether activations are bfloat16."""
+    if options.precision == "auto":
+        return choose_device(options.device).type == "cuda"
+    return options.precision == "bfloat16"
+
+
+def load_data(policy, options) -> tuple[list[Question], list[Question]]:
+    """(training, held out), no question on both sides, none with a prompt that is too long."""
+    columns = (options.question_column, options.answer_column)
+    questions = load_questions(options.data, True, *columns)
+    if options.data == "toy" and not options.eval_data:
+        held_out = load_questions("toy", False)
+    elif options.eval_data:
+        held_out = load_questions(options.eval_data, False, *columns)
+    else:
+        questions, held_out = split_held_out(questions, options.held_out_fraction)
+    unseen = {" ".join(question.text.split()) for question in held_out}
+    questions = [q for q in questions if " ".join(q.text.split()) not in unseen]
+
+    def short_enough(questions, name):
+        short = [
+            q for q in questions if len(encode_prompt(policy, q.text)) <= options.max_prompt_length
+        ]
+        if len(short) < len(questions):
+            print(
+                f"left out {len(questions) - len(short)} of {len(questions)} {name} questions: longer "
+                f"than --max_prompt_length {options.max_prompt_length}",
+                file=sys.stderr,
+            )
+        if not short:
+            raise InputError(
+                f"--max_prompt_length {options.max_prompt_length}: no {name} question is that short, "
+                "or there is none."
+            )
+        return short
+
+    held_out = short_enough(held_out, "held-out")[: options.eval_questions]
+    return short_enough(questions, "training"), held_out
+
+
+def random_states() -> dict:
+    """All random state there is: sampling draws from torch's generators; questions from `drawn`."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": cuda, "mps": mps}
+
+
+def set_random_states(states: dict) -> None:
+    """Undo everything drawn since `random_states`."""
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_available() and states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.backends.mps.is_available() and states["mps"] is not None:
+        torch.mps.set_rng_state(states["mps"])
+
+
+def save_checkpoint(run: Path, policy, optimizer, progress: Progress, options) -> None:
+    """Write checkpoints/step_N beside the others, rename it into place, and drop the oldest.
+
+    A crash at any moment leaves the earlier ones as they were. Raises OSError where it cannot write.
+    """
+    folder = run / "checkpoints" / f"step_{progress.step}"
+    unfinished = folder.with_name(f"unfinished_{progress.step}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        save_policy(policy, unfinished)
+        state = {
+            "optimizer": optimizer.state_dict(),
+            "random": random_states(),
+            "progress": dataclasses.asdict(progress),
+        }
+        torch.save(state, unfinished / "training_state.pt")
+    except Exception as error:  # safetensors and torch have their own for a full disk
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise OSError(f"the checkpoint {folder} could not be written ({error})") from error
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    for old in checkpoints(run)[: -options.keep_checkpoints]:
+        shutil.rmtree(old)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The finished checkpoints of a run, oldest first."""
+    found = (run / "checkpoints").glob("step_*")
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix("step_")))
+
+
+def load_checkpoint(folder: Path, optimizer) -> Progress:
+    """Put the optimizer and the random states where they were; the weights load_policy has loaded."""
+    state = torch.load(folder / "training_state.pt", map_location="cpu", weights_only=True)
+    optimizer.load_state_dict(state["optimizer"])
+    set_random_states(state["random"])
+    return Progress(**state["progress"])
+
+
+def forget_steps_after(run: Path, step: int) -> None:
+    """Cut what a killed run wrote beyond its last checkpoint: it will be written again."""
+    lines = []
+    if (run / "metrics.jsonl").exists():
+        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.endswith("\n") or json.loads(line)["step"] > step:
+                break
+            lines.append(line)
+    write_text(run / "metrics.jsonl", "".join(lines))
+    for file in (run / "rollouts").glob("step_*.parquet"):
+        if int(file.stem.removeprefix("step_")) > step:
+            file.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def fresh_run_folder(options) -> Path:
+    """The folder --run names, or a new one named after the model and the time."""
+    if options.run:
+        run = Path(options.run)
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            raise InputError(
+                f"--run: {run} already holds something; choose another name, or go on with a run by "
+                f"--resume {run}."
+            )
+    else:
+        name = f"{Path(options.model).name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        run, number = RUNS / name, 2
+        while run.exists():
+            run, number = RUNS / f"{name}-{number}", number + 1
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+# -------------------------------------------------------------------------------------- the run
+
+
+def start(options):
+    """Everything a run needs before its first step."""
+    device = choose_device(options.device)
+    precision = torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(options))
+    last = None
+    if options.resume:
+        if not (found := checkpoints(Path(options.resume))):
+            raise InputError(
+                f"--resume: {options.resume} holds no checkpoint; start again with another --run."
+            )
+        last = found[-1]
+    model = options.model
+    if last:
+        model = str(last)
+    elif model == "toy":
+        import toy
+
+        model = toy.model_folder()
+    torch.manual_seed(options.seed)
+    policy = load_policy(model, device, options.template, options.instruction)
+    if options.gradient_checkpointing:
+        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+    optimizer = torch.optim.AdamW(
+        policy.model.parameters(),
+        options.learning_rate,
+        weight_decay=options.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    return policy, optimizer, precision, last
+
+
+def train(options: Options) -> None:
+    """A whole run, from its options to its last table. Raises InputError and OSError."""
+    if options.dry_run:
+        return dry_run(options)
+    policy, optimizer, precision, last = start(options)
+    questions, held_out = load_data(policy, options)
+    progress = Progress()
+    if last:
+        run = Path(options.resume)
+        progress = load_checkpoint(last, optimizer)
+        forget_steps_after(run, progress.step)
+    else:
+        run = fresh_run_folder(options)
+    config = dataclasses.asdict(options)
+    for name in ("run", "resume", "dry_run"):
+        del config[name]
+    write_text(run / "config.json", json.dumps(config, indent=2) + "\n")
+
+    def evaluation():
+        records = evaluate(
+            policy,
+            held_out,
+            options.eval_samples,
+            options.eval_temperature,
+            options.eval_top_p,
+            options.max_response_length,
+            options.seed,
+            options.sample_batch_size,
+            precision,
+            options.micro_batch_tokens,
+            options.chunk_tokens,
+        )
+        return summarize(records)
+
+    if progress.before is None:
+        progress.before = progress.latest = evaluation()
+        save_checkpoint(run, policy, optimizer, progress, options)
+
+    print(f"run folder: {run}")
+    with interruptible() as interrupted, (run / "metrics.jsonl").open("a", encoding="utf-8") as log:
+        bar = tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step")
+        while progress.step < options.steps and not interrupted:
+            metrics = training_step(run, policy, optimizer, questions, progress, options, precision)
+            due = options.eval_every and progress.step % options.eval_every == 0
+            if due or progress.step == options.steps:
+                progress.latest = evaluation()
+            for name in ("acc", "maj", "pass", "entropy"):
+                value = progress.latest[name] if due else None
+                if name == "pass" and due:
+                    value = value[str(options.eval_samples)]
+                metrics[f"eval_{name}"] = value["mean"] if due else None
+            log.write(json.dumps(metrics) + "\n")
+            log.flush()
+            for name, sentence in alarms(metrics, options).items():
+                if name not in progress.alarms:
+                    progress.alarms.append(name)
+                    tqdm.write(f"step {progress.step}: {sentence}", file=sys.stderr)
+            due = options.checkpoint_every and progress.step % options.checkpoint_every == 0
+            if progress.skipped_in_a_row >= 5:
+                raise InputError(
+                    f"--learning_rate: {progress.skipped_in_a_row} losses in a row were not finite, so "
+                    f"the run stops; its last checkpoint, {checkpoints(run)[-1]}, is intact: go on "
+                    f"with --resume {run} and a lower rate."
+                )
+            if due or interrupted or progress.step == options.steps:
+                save_checkpoint(run, policy, optimizer, progress, options)
+            bar.update()
+            entropy = metrics["entropy"]
+            bar.set_postfix(
+                reward=f"{metrics['reward']:.2f}",
+                entropy="none" if entropy is None else f"{entropy:.3f}",
+                length=f"{metrics['response_length']:.0f}",
+            )
+        bar.close()
+    if progress.step < options.steps:
+        print(f"stopped after step {progress.step}; go on with: python train.py --resume {run}")
+        sys.exit(128 + interrupted[0])
+    summary = {"steps": progress.step, "before": progress.before, "after": progress.latest}
+    write_text(run / "summary.json", json.dumps(summary, indent=2) + "\n")
+    print(f"\nheld-out questions, before and after {progress.step} steps, mean [95 % interval]:\n")
+    print(table({"before": progress.before, "after": progress.latest}))
+    print(f"\nfigure:     {draw_figure(run, progress)}\nrun folder: {run}")
+
+
+def training_step(run, policy, optimizer, questions, progress, options, precision) -> dict:
+    """One turn of the loop at the top of this file. Returns its line of metrics."""
+    progress.step += 1
+    step, device = progress.step, policy.model.device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    rate = options.learning_rate * min(1.0, step / max(options.warmup_steps, 1))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    began = time.perf_counter()
+    with precision:
+        sampled, batch = gather(policy, questions, options, progress)
+    sampled_at = time.perf_counter()
+
+    rollouts, mask = batch.rollouts, batch.rollouts.response_mask
+    how = (options.temperature, options.micro_batch_tokens, options.chunk_tokens)
+    with precision:
+        scores = score_batch(policy.model, rollouts, *how)
+    advantages, shaped = weigh(batch.rewards, scores.logp, mask, step, options)
+    metrics = {"step": step} | sampling_metrics(sampled, options)
+    metrics |= token_metrics(batch, scores, advantages, shaped)
+    scored_at = time.perf_counter()
+    metrics |= update(
+        policy, optimizer, rollouts, shaped, scores.logp, options, progress, precision
+    )
+    updated_at = time.perf_counter()
+
+    change, difference = None, None
+    if options.probe_every and step % options.probe_every == 0:
+        with precision:
+            change = score_batch(policy.model, rollouts, *how, measure=False).logp - scores.logp
+    if options.save_rollouts_every and step % options.save_rollouts_every == 0:
+        file = run / "rollouts" / f"step_{step}.parquet"
+        write_rollouts(file, step, policy, batch, scores, advantages, shaped, change)
+    if step == 1:
+        difference = sampling_difference(policy, batch.questions, options, precision)
+    tokens = sum(int(b.rollouts.response_mask.sum()) for b in sampled)
+    return metrics | {
+        "logp_change": None if change is None else token_mean(change.abs(), mask),
+        "sampling_logp_difference": difference,
+        "learning_rate": rate,
+        "questions_drawn": progress.drawn,
+        "sample_seconds": sampled_at - began,
+        "score_seconds": scored_at - sampled_at,
+        "update_seconds": updated_at - scored_at,
+        "step_seconds": time.perf_counter() - began,
+        "tokens_per_second": tokens / (time.perf_counter() - began),
+        "peak_memory": peak_memory(device),
+    }
+
+
+@contextlib.contextmanager
+def interruptible():
+    """A list that stays empty until SIGINT or SIGTERM arrives, and then holds its number.
+
+    So the step under way is finished and saved. A second signal acts as usual.
+    """
+    caught = []
+
+    def catch(number, _):
+        caught.append(number)
+        signal.signal(number, usual[number])
+        tqdm.write("stopping after this step; once more to stop at once", file=sys.stderr)
+
+    usual = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def peak_memory(device) -> float | None:
+    """GiB: on a GPU the peak since the last reset, else the process's peak, where the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def dry_run(options) -> None:
+    """One step at the longest lengths allowed: does it fit, and how long does it take?
+
+    Prompts are random tokens, no response may end early, and half of each group counts as right.
+    """
+    policy, optimizer, precision, _ = start(options)
+    device, size = policy.model.device, options.group_size
+    vocabulary = policy.model.get_input_embeddings().num_embeddings
+    prompts = torch.randint(
+        vocabulary, (options.questions_per_step, options.max_prompt_length)
+    ).tolist()
+    rows = []
+
+    @contextlib.contextmanager
+    def phase(name):
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        began = time.perf_counter()
+        with precision:
+            yield
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        memory = peak_memory(device)
+        memory = "unknown" if memory is None else f"{memory:.2f} GiB"
+        rows.append(f"{name:8} {time.perf_counter() - began:10.2f} s   peak memory {memory}")
+        print(rows[-1])
+
+    count = options.questions_per_step * size
+    print(
+        f"dry run: {count} rollouts of {options.max_prompt_length} + {options.max_response_length} "
+        f"tokens on {device}"
+    )
+    longest = options.max_response_length
+    with phase("sample"):
+        rollouts = sample(
+            policy,
+            prompts,
+            size,
+            longest,
+            options.temperature,
+            batch_size=options.sample_batch_size,
+            min_response_length=longest,
+        )
+    with phase("score"):
+        scores = score_batch(
+            policy.model,
+            rollouts,
+            options.temperature,
+            options.micro_batch_tokens,
+            options.chunk_tokens,
+        )
+    rewards = (torch.arange(count, device=device) % 2).float()
+    _, shaped = weigh(rewards, scores.logp, rollouts.response_mask, options.shaping_start, options)
+    with phase("update"):
+        update(policy, optimizer, rollouts, shaped, scores.logp, options, Progress(), precision)
+
+
+def draw_figure(run: Path, progress: Progress) -> str:
+    """report/training.png: reward and entropy over the steps. Returns its path, or why there is none."""
+    try:
+        import matplotlib
+    except ImportError:
+        return "none, since matplotlib is not installed (pip install matplotlib)"
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+
+    def curve(axes, name, label, colour):
+        values = [math.nan if line[name] is None else line[name] for line in lines]
+        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+        window = max(1, len(steps) // 20)
+        smooth = []
+        for i in range(len(values)):
+            near = [v for v in values[max(0, i - window) : i + window + 1] if not math.isnan(v)]
+            smooth.append(sum(near) / len(near) if near else math.nan)
+        axes.plot(steps, smooth, color=colour, label=label, linewidth=1.8)
+
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
+    curve(above, "reward", "reward of training rollouts", "black")
+    evaluated = [line for line in lines if line["eval_acc"] is not None]
+    points = [(0, progress.before["acc"])] + [
+        (line["step"], line["eval_acc"]) for line in evaluated
+    ]
+    above.plot(
+        [x for x, _ in points],
+        [y if isinstance(y, float) else y["mean"] for _, y in points],
+        "o--",
+        color="tab:orange",
+        markersize=4,
+        linewidth=0.8,
+        label="accuracy on held-out questions",
+    )
+    above.set_ylabel("reward, accuracy")
+    curve(below, "entropy", "all rollouts", "black")
+    curve(below, "entropy_correct", "right", "tab:green")
+    curve(below, "entropy_wrong", "wrong", "tab:red")
+    below.set_ylabel("token entropy (nats)")
+    below.set_ylim(bottom=0)
+    below.set_xlabel("training step")
+    for axes in (above, below):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.2)
+    path = run / "report" / "training.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return str(path)
+
+
+def main() -> None:
+    """Run, and end every foreseeable failure in one sentence and status 2."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        train(parse(sys.argv[1:]))
+    except InputError as error:
+        sys.exit(refuse(str(error)))
+    except OSError as error:
+        sys.exit(
+            refuse(f"{error}; free some space or choose another folder, then --resume the run.")
+        )
+    except torch.cuda.OutOfMemoryError as error:
+        sys.exit(
+            refuse(
+                f"{str(error).splitlines()[0]} Lower --micro_batch_tokens, --sample_batch_size or "
+                "--max_response_length, set --gradient_checkpointing, and try --dry_run."
+            )
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def refuse(sentence: str) -> int:
+    """Say it on stderr; 2, the exit status."""
+    print(f"train.py: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()
