@@ -1,54 +1,55 @@
 r"""Is this answer right? The verifiable reward.
 
-A rollout earns 1 if its final answer is the gold answer, however either is spelled, and 0 otherwise. Both are only
-text, never code: the answer is extracted, read into a small exact value, and the two values are compared.
+A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both
+are text and never run: the answer is extracted, read into a small exact value, and compared.
 
-Extraction. What follows the first sign of another dialogue turn is not the model's answer, nor is what stands before
-the last `</think>` or inside a thought left open. In the rest, the first rule that finds something decides:
-  1. the last closed, non-empty \boxed{...} or \fbox{...} (`\boxed 7` counts, an unclosed box does not);
-  2. the last stated answer ("the answer is ...", "Answer: ...", "#### ...", a last line "A: ..."), cut at the end of
-     its sentence or line;
+Extraction. What follows the first sign of another dialogue turn is not the model's answer, nor is
+what stands before the last `</think>` or in a thought left open. In the rest the first rule that
+finds something decides:
+  1. the last closed, non-empty \boxed{...} or \fbox{...}; `\boxed 7` counts, `\boxed{7` does not;
+  2. the last stated answer ("the answer is ...", "Answer: ...", "#### ...", a last line "A: ..."),
+     cut at the end of its sentence or line;
   3. a response that is nothing but one number, one $formula$ or one **bold** text.
 Otherwise there is no answer. The gold answer is never searched for in the response.
 
-Comparison. A number is exact while it is rational (Fraction): 0.5 equals 1/2, 0.33 does not equal 1/3. Every value is
-held at POINTS fixed points: a variable is a fixed pseudo-random rational at each, so two rational expressions are
-equal if they agree exactly; roots, pi, e, i and functions are complex floats and must agree to TOLERANCE, relative.
-Plain lists and sets have no order; tuples, points and intervals have one, and their brackets matter.
+Comparison. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3. It is
+held at POINTS points: a variable is a fixed pseudo-random Fraction at each, so that two rational
+expressions must agree exactly; roots, pi, e, i and functions are complex floats there, and must
+agree to TOLERANCE, relative. Plain lists and sets have no order; tuples, points and intervals do,
+and their brackets matter.
 
-Conventions. 1,234 is one number; "1, 234", "123,45" and anything in brackets are lists. 1\frac{4}{5} is a mixed number.
-50% equals 50, since units may be left out, and also 1/2, which it is. A unit may be left out but not contradicted
-(3 cm, 3 m). `x = 3` equals `3`, and `x < 3` the interval. 1/2x is (1/2)x; \log without a base is natural; 204_5 is a
-name of its own, equal only to itself. Variables are positive. What cannot be read, or is over one of the limits
-below, is equal only to the same tokens.
+Conventions. 1,234 is one number; "1, 234", "123,45" and (100,200) are not. 1\frac{4}{5} is a mixed
+number, 1/2x is (1/2)x, \log without a base is natural, 204_5 is equal only to itself, variables are
+positive. A unit, a currency or a % may be left out but not contradicted: 3 cm equals 3, not 3 m;
+50% equals 50, and also 1/2, which it is. `x = 3` equals `3`, and `x < 3` equals its interval. What
+cannot be read, or is over one of the limits below, is equal only to the same tokens.
 """
 
 import cmath
 import math
 import operator
 import re
+import string
 import zlib
 from fractions import Fraction
 from typing import NamedTuple
 
-# Every amount of work is bounded here, so that no text, however hostile, can hang or crash a training run.
+# All work is bounded here, so that no text, however hostile, can hang or crash a training run.
 MAX_RESPONSE = 100_000  # characters read, from the end of the response
 MAX_ANSWER = 2_000  # characters of an answer
 MAX_TOKENS = 500
 MAX_DEPTH = 30  # nested groups
 MAX_ITEMS = 64  # of one list, compared pair by pair
-MAX_DIGITS = 400  # of one number; Python refuses to convert more than 4300
+MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 4300
 MAX_BITS = 8_192  # of a numerator or a denominator: 2^{2019} is exact, 9^{9^9} is unreadable
 MAX_FACTORIAL = 300
-MAX_DENOMINATOR = (
-    10**6
-)  # of a rational that may equal a root or pi: no decimal expansion passes for it
+MAX_DENOMINATOR = 10**6  # of a rational that may equal a float: no decimal passes for pi
 POINTS = 3
 TOLERANCE = 1e-11
 
 
 class Grade(NamedTuple):
-    """What became of one response: outcome is "correct", "wrong" or "no answer"."""
+    """What became of one response; outcome is "correct", "wrong" or "no answer"."""
 
     correct: bool
     outcome: str
@@ -71,10 +72,10 @@ def grade(response: str, gold: str) -> Grade:
 
 
 def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> float:
-    """The reward a response of `length` tokens loses for running into the last `buffer` before `limit`.
+    """What a response of `length` tokens loses for running into the last `buffer` before `limit`.
 
-    DAPO's soft overlong punishment: `penalty * (length - (limit - buffer)) / buffer`, 0 before the
-    buffer begins; a buffer of 0 turns it off.
+    DAPO's soft overlong punishment, `penalty * (length - (limit - buffer)) / buffer` and never
+    below 0; a buffer of 0 turns it off. A positive number, to be subtracted from the reward.
 
     >>> [overlong_penalty(n, limit=100, buffer=20, penalty=1.0) for n in (80, 90, 100)]
     [0.0, 0.5, 1.0]
@@ -84,26 +85,25 @@ def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> fl
     return penalty * max(0, length - (limit - buffer)) / buffer
 
 
-# ---- Extraction: response -> text ---------------------------------------------------------------
+# ---- Extraction: response -> text ----------------------------------------------------------------
 
-TURNS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>")
-TURNS += ("\nUser:", "\nHuman:", "\nAssistant:", "\n### Instruction")
+TURNS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "\nUser:", "\nHuman:")
 BRACE = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
 BARE_BOX = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}")
 STATED = re.compile(
-    r"####|\banswers?\b[*_]{0,3}\s{0,3}(?:is\b|are\b|=|:)|^\W{0,4}(?:final )?answer\W{0,3}$"
-    r"|^\W{0,4}(?:final )?answer\s{1,3}(?=\$|\\[(\[])",
+    r"####|\banswers?\b[*_]{0,3}\s{0,3}(?:is\b|are\b|=|:)"
+    r"|^\W{0,4}(?:final )?answer(?:\W{0,3}$|\s{1,3}(?=\$|\\[(\[]))|^A: (?=[^\n]*\Z)",
     re.IGNORECASE | re.MULTILINE,
 )
 STATED_START = re.compile(r"(?:[\s*_:$]|\\[(\[]){0,20}")
-STATED_END = re.compile(r"\n|[.;?](?=[\s$*\"')]|\\[)\]]|$)|(?<=[$*])!|,?\s(?:because|since)\b")
-BARE_NUMBER = re.compile(r"[$+-]{0,3}[0-9][0-9.,/]{0,50}%?")
+STATED_END = re.compile(r"""\n|[.;?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!|,?\s(?:because|since)\b""")
+BARE_NUMBER = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")
 
 
 def extract_answer(response: str) -> str | None:
-    r"""The final answer of a response as text, or None; the rules are in the header.
+    r"""The final answer of a response as text, or None, by the rules of the header.
 
-    >>> extract_answer(r"<think>\boxed{12}?</think> So \boxed{\frac{1}{2}}. <|im_end|> \boxed{3}")
+    >>> extract_answer(r"<think>\boxed{12}?</think> So \boxed{\frac{1}{2}}.<|im_end|> \boxed{3}")
     '\\frac{1}{2}'
     >>> extract_answer("She earns 9 * 2 dollars. The answer is 18. I hope it is correct.")
     '18'
@@ -122,71 +122,72 @@ def last_box(text: str) -> str | None:
     """The content of the last closed box. One pass with a stack: linear in any nest of braces."""
     last, stack = None, []
     for match in BRACE.finditer(text):
-        token = match.group()
+        token = match[0]
         if token == "}":
             start = stack.pop() if stack else None
-            if start is not None and text[start : match.start()].strip():
-                last = text[start : match.start()].strip()
-        elif token.endswith("{") and token != r"\{":
-            stack.append(None if token == "{" else match.end())
+            if start is not None:
+                last = text[start : match.start()].strip() or last
+        elif token == "{":
+            stack.append(None)
+        elif "box" in token and token.endswith("{"):
+            stack.append(match.end())
         elif "box" in token and (bare := BARE_BOX.match(text, match.end())):
-            last = bare.group()
+            last = bare[0]
     return last
 
 
 def last_stated(text: str) -> str | None:
-    """The rest of the sentence after the last "the answer is", "Answer:", "####"."""
+    """What follows the last "the answer is", up to the end of its sentence."""
     start = max((match.end() for match in STATED.finditer(text)), default=None)
     if start is None:
-        line = text[text.rfind("\n") + 1 :]
-        if not line.startswith("A: "):
-            return None
-        start = len(text) - len(line) + 2
+        return None
     start = STATED_START.match(text, start).end()
     end = STATED_END.search(text, start)
-    if end and end.group() == "?":  # a question states nothing
+    if end and end[0] == "?":  # a question states nothing
         return None
-    return text[start : end.start() if end else None].strip("*_ \t") or None
+    return text[start : end.start() if end else None].strip("*_ \t").removesuffix(r"\)") or None
 
 
 def bare_answer(text: str) -> str | None:
     """The text itself if it is nothing but a number, a formula or bold."""
     inner = text.strip("$* ")
     framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*")
-    if BARE_NUMBER.fullmatch(inner) or (framed and not re.search(r"[$\n]|\*\*", inner)):
-        return inner or None
-    return None
+    is_answer = BARE_NUMBER.fullmatch(inner) or (framed and not re.search(r"[$\n]|\*\*", inner))
+    return inner if inner and is_answer else None
 
 
-# ---- Tokens: text -> list of tokens -------------------------------------------------------------
+# ---- Tokens: text -> list of tokens --------------------------------------------------------------
 # A token is a number (3.5), a letter, a command (\frac), a sign, or a word with a quote before it
-# ("cm), so that "even" is never read as the product e v e n. All spellings of one sign become one.
+# ("cm), so that "even" is not read as the product e v e n. All spellings of a sign become one.
 
-SIGNS = str.maketrans(
-    {"−": "-", "–": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "²": "^2", "³": "^3", "’": "'"}
-    | {"π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge "}
-    | {"≠": r"\ne ", "∪": r"\cup ", "∈": r"\in ", "±": r"\pm ", "€": "", "£": "", '"': " "}
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+SIGNS = words(r"− - – - × * · * ⋅ * ÷ / ’ ' ² ^2 ³ ^3 π \pi ∞ \infty √ \sqrt ° ^\circ ≤ \le ≥ \ge")
+SIGNS += words(r"≠ \ne ∪ \cup ∈ \in ± \pm ≈ \approx")
+SIGNS = {sign: command + " " for sign, command in zip(SIGNS[::2], SIGNS[1::2])}
+SIGNS = str.maketrans(SIGNS | {"€": "", "£": "", '"': " "})
+ALIASES = words(
+    r"\dfrac \frac \tfrac \frac \cfrac \frac \dbinom \binom \cdot * \times * \div / \% % ; , \lt < "
+    r"\leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \colon : \prime ' "
+    r"\simeq \approx \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | \varnothing \emptyset"
 )
-ALIASES = dict(
-    pair.split()
-    for pair in (
-        r"\dfrac \frac|\tfrac \frac|\cfrac \frac|\dbinom \binom|\cdot *|\times *|\div /|\% %|; ,|\leq \le"
-        r"|\leqslant \le|\geq \ge|\geqslant \ge|\lt <|\gt >|\neq \ne|\simeq \approx|\colon :|\langle ("
-        r"|\rangle )|\lbrace \{|\rbrace \}|\prime '|\degree \circ|\varnothing \emptyset|\implies ,"
-    ).split("|")
-) | {r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\mid": "|"}
-CLUTTER = {"$", "~", r"\ "} | set(
+ALIASES = dict(zip(ALIASES[::2], ALIASES[1::2]))
+CLUTTER = words(
     r"\, \; \: \! \quad \qquad \left \right \big \Big \bigl \bigr \displaystyle \textstyle \limits "
-    r"\boxed \fbox \bf \rm \text \textbf \mathbf \mathrm \mbox \boldsymbol \bm \operatorname".split()
+    r"$ ~ \boxed \fbox \bf \rm \text \textbf \mathbf \mathrm \mbox \boldsymbol \bm \operatorname"
 )
-WRAPPED = re.compile(  # \text{cm} and its like; 2\text{ or }3
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)\s?\{([^{}]*)\}"
+CLUTTER = {*CLUTTER, r"\ ", r"\(", r"\)", r"\[", r"\]"}
+WRAPPED = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
+    r"\s?\{([^{}]*)\}"
 )
 MIXED = re.compile(
     r"(?<![A-Za-z0-9.^_])([0-9]+)(?:\s+([0-9]+)/([0-9]+)"
     r"|\s*\\[dtc]?frac\s?(?:\{([0-9]+)\}|([0-9]))\s?(?:\{([0-9]+)\}|([0-9])))"
 )
-MATRIX = re.compile(r"\\(begin|end)\{(?:[pb]?matrix|array)\}(?:\{[lcr|]*\})?")
 TOKEN = re.compile(
     r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:,|\{,\}|,?\\[,!]\s?)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?)"
     r"|(?P<number>[0-9]*\.[0-9]*\\overline\s?\{[0-9]+\}"
@@ -196,19 +197,19 @@ TOKEN = re.compile(
 )
 
 
-def tokenize(text: str) -> list[str] | None:
-    r"""Cut an answer into tokens with all clutter gone; None if it is too long.
+def tokenize(text: str) -> list[str]:
+    r"""Cut an answer into tokens with all clutter gone; nothing is left of one that is too long.
 
     >>> tokenize(r"$\left(\dfrac{1}{2},\, 1{,}000\text{ cm}\right)$.")
     ['(', '\\frac', '{', '1', '}', '{', '2', '}', ',', '1000', '"cm', ')']
     """
     if len(text) > MAX_ANSWER:
-        return None
-    text = text.translate(SIGNS).replace("**", "^").replace(" != ", r" \ne ")
-    text = text.replace("<=", r"\le ").replace(">=", r"\ge ").replace("...", r"\ldots ")
+        return []
+    text = text.translate(SIGNS).replace("**", "^").replace("...", r"\ldots ")
+    text = text.replace("<=", r"\le ").replace(">=", r"\ge ").replace(" != ", r" \ne ")
     text = re.sub(r"\\(?:text)?color\s?\{[^{}]*\}", "", text)
     text = re.sub(r"\b([ap])\.m\b\.?", r"\1m", text, flags=re.IGNORECASE)
-    text = MATRIX.sub(lambda match: r"\begin " if match[1] == "begin" else r"\end ", text)
+    text = re.sub(r"\\(begin|end)\{(?:[pb]?matrix|array)\}(?:\{[lcr|]*\})?", r"\\\1 ", text)
     text = MIXED.sub(add_mixed, WRAPPED.sub(quote_words, text)).strip().rstrip(".,")
     tokens, depth = [], 0
     for match in TOKEN.finditer(text):
@@ -221,21 +222,19 @@ def tokenize(text: str) -> list[str] | None:
             tokens += spell(token)
         elif kind == "quoted":
             tokens += ["," if word in ("and", "or") else '"' + word for word in token.split()]
-        elif kind == "number" or not (token.isspace() or token in CLUTTER):
+        elif not (token.isspace() or token in CLUTTER):
             tokens.append(ALIASES.get(token, token))
             depth += (tokens[-1] in ("(", "[", r"\{")) - (tokens[-1] in (")", "]", r"\}"))
     # "5, and 7" has one separator
     tokens = [t for t, after in zip(tokens, tokens[1:] + [","]) if (t, after) != (",", ",")]
-    return tokens if len(tokens) <= MAX_TOKENS else None
+    return tokens if len(tokens) <= MAX_TOKENS else []
 
 
 def quote_words(match: re.Match) -> str:
-    """\\text{ cm} is a word; \\textbf{93000} and \\mathrm{i} are mathematics in another font."""
-    words = match[1].replace("~", " ").strip()
-    mathematics = words in ("i", "e", "d") or words in FUNCTIONS
-    return (
-        f' "{words}" ' if not mathematics and re.fullmatch(r"[A-Za-z\s-]+", words) else f" {words} "
-    )
+    r"""\text{ cm} is a word; \textbf{93000} and \mathrm{i} are mathematics in another font."""
+    text = match[1].replace("~", " ").strip()
+    is_word = re.fullmatch(r"[A-Za-z\s-]+", text) and text not in ("i", "e", "d", *FUNCTIONS)
+    return f' "{text}" ' if is_word else f" {text} "
 
 
 def add_mixed(match: re.Match) -> str:
@@ -250,20 +249,21 @@ def spell(letters: str) -> list[str]:
         return ["\\" + letters]
     if letters in ("and", "or"):
         return [","]
-    is_word = len(letters) > 3 or (len(letters) > 1 and unit_of(letters) is not None)
+    known = unit_of(letters) is not None or letters.lower() in NO_UNITS
+    is_word = len(letters) > 3 or (len(letters) > 1 and known)
     return ['"' + letters] if is_word else list(letters)
 
 
-# ---- Reading: tokens -> value -------------------------------------------------------------------
-# A value is one of ("number", samples, unit), ("infinity", sign), ("list", items), ("union", items),
+# ---- Reading: tokens -> value --------------------------------------------------------------------
+# A value is ("number", samples, unit), ("infinity", sign), ("list", items), ("union", items),
 # ("ratio", items), ("tuple", brackets, items), ("matrix", rows), ("relation", signs, sides, names),
-# or ("text", text) for what could not be read. Samples: one Fraction or complex for each point.
+# or ("text", text) for what could not be read. Samples are one Fraction or complex for each point.
 
 OPENING, CLOSING = ("(", "[", "{", r"\{", r"\begin"), (")", "]", "}", r"\}", r"\end")
-RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in")
+RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx")
 FLIPPED = {">": "<", r"\ge": r"\le"}
-NAME = r"(?:\\[A-Za-z]+|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,]*\}))?'*(?:\([A-Za-z\\,]*\))?"
-NAME = re.compile(rf"{NAME}(?::{NAME})?|\({NAME}(?:,{NAME}){{1,5}}\)")
+NAME = r"(?:\\[A-Za-z]+|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,\"]*\}))?'*(?:\([A-Za-z\\,]*\))?"
+NAME = re.compile(rf"{NAME}(?::{NAME})?|\({NAME}(?:,{NAME}){{1,5}}\)")  # x, f(x), AB, a_1, (x,y)
 
 
 def read(tokens: list[str], depth: int = 0) -> tuple:
@@ -273,6 +273,9 @@ def read(tokens: list[str], depth: int = 0) -> tuple:
     def read_all(parts):
         return tuple(read(part, depth + 1) for part in parts)
 
+    brackets = brackets_around(tokens)
+    if brackets in ("{}", r"\{\}"):
+        return read(tokens[1:-1], depth + 1) if depth < MAX_DEPTH else text
     items = [item for part in split(tokens, (",",)) for item in both_signs(part)]
     if depth > MAX_DEPTH or len(items) > MAX_ITEMS or [] in items:
         return text
@@ -281,37 +284,31 @@ def read(tokens: list[str], depth: int = 0) -> tuple:
         if len(first) == 2 and is_name(first[0]) and not any("=" in item for item in items[1:]):
             items[0] = first[1]  # n = 2, 3, 4
         return ("list", read_all(items))
-    tokens = items[0]
-    exact, *approximations = split(tokens, (r"\approx",))
-    if approximations:
-        tokens = exact + ["="] + approximations[0] if is_name(exact) else exact
     sides = split(tokens, RELATIONS)
-    if len(sides) > 1:
-        signs = tuple(sign for sign, level in levels(tokens) if level == 0 and sign in RELATIONS)
-        if set(signs) <= set(FLIPPED):  # a > b is b < a
-            sides, signs = sides[::-1], tuple(FLIPPED[sign] for sign in signs[::-1])
-        return ("relation", signs, read_all(sides), tuple(map(is_name, sides)))
+    signs = [token for token, level in levels(tokens) if level == 0 and token in RELATIONS]
+    if signs[:1] == [r"\approx"] and sides[0]:
+        if not is_name(sides[0]):
+            return read(sides[0], depth + 1)  # \sqrt2 \approx 1.41
+        signs[0] = "="
+    if signs:
+        if all(sign in FLIPPED for sign in signs):  # a > b is b < a
+            sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
+        return ("relation", tuple(signs), read_all(sides), tuple(map(is_name, sides)))
     for kind, separator in (("union", r"\cup"), ("ratio", ":")):
         if len(parts := split(tokens, (separator,))) > 1:
             return (kind, read_all(parts))
-    if (
-        tokens[0] in OPENING
-        and [level for _, level in levels(tokens)][1:].index(0) == len(tokens) - 2
-    ):
-        brackets, inner = tokens[0] + tokens[-1], tokens[1:-1]
-        parts = split(inner, (",",))
-        if brackets == r"\begin\end":
-            rows = [split(row, ("&",)) for row in split(inner, (r"\\",)) if row]
-            return ("matrix", tuple(map(read_all, rows)))
-        if len(parts) > 1 and tokens[0] in ("(", "["):
-            return ("tuple", brackets, read_all(parts))
-        if inner and brackets in ("()", "[]", "{}", r"\{\}"):
-            return read(inner, depth + 1)
+    if brackets == r"\begin\end":
+        rows = [split(row, ("&",)) for row in split(tokens[1:-1], (r"\\",)) if row]
+        return ("matrix", tuple(map(read_all, rows)))
+    if brackets and len(parts := split(tokens[1:-1], (",",))) > 1:
+        return ("tuple", brackets, read_all(parts))
+    if brackets in ("()", "[]"):
+        return read(tokens[1:-1], depth + 1)
     if tokens[-1] == r"\infty" and tokens[:-1] in ([], ["+"], ["-"]):
         return ("infinity", tokens[0] == "-")
     try:
         return read_quantity(tokens)
-    except (ValueError, ArithmeticError):
+    except (ValueError, ArithmeticError, RecursionError):
         return text
 
 
@@ -335,6 +332,14 @@ def split(tokens: list[str], separators: tuple) -> list[list[str]]:
     return parts
 
 
+def brackets_around(tokens: list[str]) -> str:
+    """The pair of brackets around all of the tokens, such as "[)"; "" if there is none."""
+    if len(tokens) < 3 or tokens[0] not in OPENING or tokens[-1] not in CLOSING:
+        return ""
+    inside = all(level > 0 for _, level in list(levels(tokens))[1:-1])
+    return tokens[0] + tokens[-1] if inside else ""
+
+
 def both_signs(tokens: list[str]) -> list[list[str]]:
     if r"\pm" not in tokens:
         return [tokens]
@@ -343,20 +348,22 @@ def both_signs(tokens: list[str]) -> list[list[str]]:
 
 
 def is_name(tokens: list[str]) -> bool:
-    """Whether tokens only name what is asked for: x, f(x), (x, y), AB, a_1."""
+    """Whether the tokens only name what is asked for."""
     return bool(NAME.fullmatch("".join(tokens)[:100]))
 
 
 UNITS = (
-    r"dollar \$|% percent pct percentage|degree \circ|m meter metre|cm centimeter|mm millimeter|km kilometer"
-    "|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg|lb pound|oz ounce|L liter|ml mL"
-    "|s sec second|min minute|hr hour h|day|week|month|year|cent|mph|am|pm|J joule|square sq|cubic|per /"
+    r"dollar \$|% percent pct percentage|degree \circ|m meter metre|cm centimeter|mm millimeter"
+    "|km kilometer|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg|lb pound"
+    "|oz ounce|L liter|ml mL|s sec second|min minute|hr hour h|day|week|month|year|cent|mph|am|pm"
+    "|square sq|cubic|per /|th st nd rd"
 )
 UNITS = {name: names.split()[0] for names in UNITS.split("|") for name in names.split()}
-# Any other word after a number is what was counted (6 apples), unless it changes the number or denies it.
-NO_UNITS = set(
-    "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no not less "
-    "more least most than plus minus times squared cubed factorial mod over base if when unless but".split()
+# Any other word after a number is what was counted (6 apples), unless it changes or denies it.
+NO_UNITS = words(
+    "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no "
+    "not less more least most than plus minus times squared cubed factorial mod over base if when "
+    "but an the yes odd"
 )
 
 
@@ -370,43 +377,40 @@ def read_quantity(tokens: list[str]) -> tuple:
     units = ["dollar"] * (r"\$" in tokens[:2])
     reader = Reader([token for token in tokens if token != r"\$"])
     samples = reader.sum()
-    rest = [t.removeprefix('"') for t in reader.tokens[reader.at :] if t not in ("^", "{", "}")]
-    strange = [word for word in rest if unit_of(word) is None and word not in ("2", "3")]
+    rest = " ".join(token for token in reader.rest() if token not in ("{", "}")).replace('"', "")
+    for power_of, name in (("^ 2", "square"), ("^ 3", "cubic"), (r"^ \circ", "degree")):
+        rest = rest.replace(power_of, name)
+    strange = [word for word in rest.split() if unit_of(word) is None]
     if len(strange) > 2 or not all(word.isalpha() and word not in NO_UNITS for word in strange):
         raise ValueError("neither a number nor a quantity")
     if strange and len(set(samples)) > 1 and not strange[0].startswith("unit"):
         raise ValueError("a remark about a variable")
-    powers = {"2": "square", "3": "cubic"}
-    units += [powers.get(word) or unit_of(word) for word in rest if word not in strange]
+    units += [unit_of(word) for word in rest.split() if word not in strange]
     return ("number", samples, "" if strange else " ".join(sorted(units)))
 
 
-FUNCTIONS = {
-    "sin": cmath.sin,
-    "cos": cmath.cos,
-    "tan": cmath.tan,
-    "ln": cmath.log,
-    "log": cmath.log,
-}
-FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "exp": cmath.exp}
-FUNCTIONS |= {f: lambda z, g=g: 1 / g(z) for f, g in zip(("csc", "sec", "cot"), FUNCTIONS.values())}
-SYMBOLS = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi "
-    "varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar"
+FUNCTIONS = {"csc": cmath.sin, "sec": cmath.cos, "cot": cmath.tan}
+FUNCTIONS = {name: lambda z, f=f: 1 / f(z) for name, f in FUNCTIONS.items()}
+FUNCTIONS |= {"sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "log": cmath.log}
+FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log}
+CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
+SYMBOLS = words(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma "
+    "tau phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar"
 )
-SYMBOLS = {"\\" + name for name in SYMBOLS.split()} | set(
-    map(chr, [*range(65, 91), *range(97, 123)])
-)
-ACCENTS = {r"\hat", r"\bar", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline"}
-FACTORS = SYMBOLS | ACCENTS | {"\\" + name for name in FUNCTIONS}
+LETTERS = set(string.ascii_letters) | {"\\" + name for name in SYMBOLS}
+FACTORS = LETTERS | {"\\" + name for name in FUNCTIONS}
 FACTORS |= {"(", "[", r"\frac", r"\sqrt", r"\pi", r"\binom"}
 
 
 class Reader:
-    """A recursive-descent reader of arithmetic: sum, product, power, atom call each other downwards."""
+    """A recursive-descent reader of arithmetic: a sum of products of powers of atoms."""
 
     def __init__(self, tokens: list[str]):
         self.tokens, self.at, self.depth = tokens, 0, 0
+
+    def rest(self) -> list[str]:
+        return self.tokens[self.at :]
 
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -428,7 +432,7 @@ class Reader:
         sign = 1
         while self.peek() in ("+", "-"):
             sign = -sign if self.take() == "-" else sign
-        return lift(operator.mul, constant(sign), inner())
+        return lift(operator.mul, constant(Fraction(sign)), inner())
 
     def product(self, of_function: bool = False) -> tuple:
         product = self.power()
@@ -449,7 +453,7 @@ class Reader:
         if self.depth > MAX_DEPTH:
             raise ValueError("too deep")
         base = self.atom()
-        while self.peek() in ("!", "^") and r"\circ" not in self.tokens[self.at : self.at + 3]:
+        while self.peek() in ("!", "^") and r"\circ" not in self.rest()[:3]:
             if self.take() == "!":
                 base = lift(factorial, base)
             else:
@@ -467,28 +471,25 @@ class Reader:
             return lift(abs, inner) if token == "|" else inner
         if token[0] in ".0123456789":
             return constant(number(token)) if self.peek() != "_" else self.variable(token)
-        if token in (r"\frac", r"\binom"):
-            return lift(
-                operator.truediv if token == r"\frac" else binomial, self.digit(), self.digit()
-            )
+        if token == r"\frac":
+            return lift(operator.truediv, self.digit(), self.digit())
+        if token == r"\binom":
+            return lift(binomial, self.digit(), self.digit())
         if token == r"\sqrt":
-            degree = self.atom() if self.peek() == "[" else constant(2)
-            return lift(power, self.atom(), lift(operator.truediv, constant(1), degree))
+            degree = self.atom() if self.peek() == "[" else constant(Fraction(2))
+            return lift(lambda a, n: power(a, 1 / n), self.atom(), degree)
         if token[1:] in FUNCTIONS:
             return self.function(token[1:])
         if token in CONSTANTS and self.peek() != "_":
-            return constant(CONSTANTS[token])
-        if token in ACCENTS:
-            return self.variable(token + self.index())
-        if token in SYMBOLS or token[1:] in SYMBOLS:
+            return constant(complex(CONSTANTS[token]))
+        if token in LETTERS or (token[0] == '"' and len(token) == 2):
             return self.variable(token.removeprefix('"'))
         raise ValueError("no value begins here")
 
     def digit(self) -> tuple:
-        """What \\frac takes: a group or, as in \\frac12, one digit."""
-        token = self.peek()
-        if token.isdigit():
-            self.tokens = self.tokens[: self.at] + [*token] + self.tokens[self.at + 1 :]
+        r"""What \frac takes: a group or, as in \frac12, one digit."""
+        if self.peek().isdigit():
+            self.tokens = self.tokens[: self.at] + [*self.peek()] + self.tokens[self.at + 1 :]
         return self.atom()
 
     def function(self, name: str) -> tuple:
@@ -498,65 +499,37 @@ class Reader:
                 base = self.atom()
             else:
                 exponent = self.signed(self.atom)
-        argument = self.atom() if self.peek() in ("(", "[", "{") else self.product(of_function=True)
-        if exponent == constant(-1):
+        grouped = self.peek() in ("(", "[", "{")
+        value = self.atom() if grouped else self.product(of_function=True)
+        if exponent == constant(Fraction(-1)) and "arc" + name in FUNCTIONS:
             name, exponent = "arc" + name, None
-        value = lift(FUNCTIONS[name], argument)
+        value = lift(FUNCTIONS[name], value)
         if base:
             value = lift(operator.truediv, value, lift(cmath.log, base))
         return lift(power, value, exponent) if exponent else value
-
-    def index(self) -> str:
-        """The text of one token or group, as a part of a name."""
-        depth, text = 0, ""
-        while depth > 0 or not text:
-            token = self.take()
-            depth += (token == "{") - (token == "}")
-            text += token
-        return re.sub(r"[{}()]", "", text)
 
     def variable(self, name: str) -> tuple:
         """A pseudo-random rational at each point, the same for the same name."""
         while self.peek() in ("_", "'"):
             name += self.take()
-            name += self.index() if name[-1] == "_" else ""
-        value = self.tokens[self.at : self.at + 3]
+            depth = 0
+            while name[-1] == "_" or depth > 0:
+                token = self.take()
+                depth += (token == "{") - (token == "}")
+                name += "" if token in ("(", ")", "{", "}") else token
+        value = self.rest()[:3]
         if len(value) == 3 and value[0] == "(" and value[1].isdigit() and value[2] == ")":
             name += value[1]  # I(0) is no product with 0
             self.at += 3
-        codes = [
-            zlib.crc32(f"{point} {name}".encode("utf-8", "replace")) for point in range(POINTS)
-        ]
+        codes = [zlib.crc32(f"{k} {name}".encode("utf-8", "replace")) for k in range(POINTS)]
         return tuple(Fraction(300 + code % 2000, 1009) for code in codes)
 
 
-# ---- Arithmetic at one point: Fractions while rational, else complex ----------------------------
-
-CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
+# ---- Arithmetic at one point: Fraction while rational, else complex ------------------------------
 
 
-def constant(value) -> tuple:
-    return (
-        value
-        if isinstance(value, Fraction)
-        else Fraction(value)
-        if value in (-1, 1, 2)
-        else complex(value),
-    ) * POINTS
-
-
-def number(token: str) -> Fraction:
-    """The exact value of a decimal, in scientific notation or with a repeating part."""
-    digits, _, period = token.rstrip("}").partition(r"\overline")
-    mantissa, _, exponent = digits.lower().partition("e")
-    if len(token) > MAX_DIGITS or len(exponent) > 4:
-        raise ValueError("too many digits")
-    value = Fraction("0" + mantissa + "0") if "." in mantissa else Fraction(mantissa)
-    if period:
-        period = period.strip(" {")
-        places = 10 ** len(mantissa.partition(".")[2])
-        value += Fraction(int(period), places * (10 ** len(period) - 1))
-    return value * Fraction(10) ** int(exponent or 0)
+def constant(value: Fraction | complex) -> tuple:
+    return (value,) * POINTS
 
 
 def lift(function, *values: tuple) -> tuple:
@@ -573,31 +546,35 @@ def checked(value):
     return value
 
 
+def number(token: str) -> Fraction:
+    """The exact value of a decimal, in scientific notation or with a repeating part."""
+    digits, _, period = token.rstrip("}").partition(r"\overline")
+    mantissa, _, exponent = digits.lower().partition("e")
+    if len(token) > MAX_DIGITS or len(exponent) > 4:
+        raise ValueError("too many digits")
+    whole, _, decimals = mantissa.partition(".")
+    value = Fraction(int(whole + decimals or "0"), 10 ** len(decimals))
+    if period := period.strip(" {"):
+        value += Fraction(int(period), 10 ** len(decimals) * (10 ** len(period) - 1))
+    return value * Fraction(10) ** int(exponent or 0)
+
+
 def power(a, b):
-    """a^b, exact where it is rational; real for a negative a where b has an odd denominator."""
-    rational = isinstance(b, Fraction)
-    if rational and isinstance(a, Fraction):
-        if b.denominator == 1:
-            if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > MAX_BITS:
-                raise OverflowError
-            return a ** int(b)
-        root = exact_root(a, b.denominator)
-        if root is not None:
-            return power(root, Fraction(b.numerator))
-    if rational and b.denominator % 2 and complex(a).imag == 0 and complex(a).real < 0:
-        return (-1) ** b.numerator * power(-a, b)
-    size = b * cmath.log(a)
-    if abs(size.real) > 300:
+    """a^b, exact for integer b; real for a negative a where b has an odd denominator."""
+    if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1:
+        if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > MAX_BITS:
+            raise OverflowError
+        return a ** int(b)
+    if a == 0 and isinstance(b, Fraction) and b > 0:
+        return a
+    if isinstance(b, Fraction) and b.denominator % 2:
+        real = complex(a)
+        if real.imag == 0 and real.real < 0:
+            return (-1) ** b.numerator * power(-a, b)
+    exponent = b * cmath.log(a)
+    if abs(exponent.real) > 300:
         raise OverflowError
-    return cmath.exp(size)
-
-
-def exact_root(a: Fraction, degree: int) -> Fraction | None:
-    if a < 0 or degree > 64 or (degree > 2 and max(a.numerator, a.denominator) > 2**50):
-        return None
-    parts = a.as_integer_ratio()
-    root = Fraction(*(math.isqrt(n) if degree == 2 else round(n ** (1 / degree)) for n in parts))
-    return root if root**degree == a else None
+    return cmath.exp(exponent)
 
 
 def factorial(a) -> Fraction:
@@ -610,7 +587,7 @@ def binomial(n, k) -> Fraction:
     return factorial(n) / factorial(k) / factorial(n - k)
 
 
-# ---- Comparing: two values -> bool --------------------------------------------------------------
+# ---- Comparing: two values -> bool ---------------------------------------------------------------
 
 
 def is_equivalent(answer: str, gold: str) -> bool:
@@ -633,9 +610,10 @@ def is_equivalent(answer: str, gold: str) -> bool:
 
 def spoken(tokens: list[str]) -> str:
     """Words in lower case without articles, or the letter of a choice like (A); else ""."""
-    words = [token.removeprefix('"').lower() for token in tokens if token not in ("(", ")")]
-    text = "".join(word for word in words if len(words) == 1 or word not in ("a", "an", "the"))
-    return text if text.isalpha() and (len(text) > 1 or text in "abcde") else ""
+    text = "".join(token for token in tokens if token not in ("(", ")", '"an', '"the')).lower()
+    if text in ("a", "b", "c", "d", "e"):
+        return text
+    return text.replace('"', "") if '"' in text and text.replace('"', "").isalpha() else ""
 
 
 def same(a: tuple, b: tuple) -> bool:

@@ -13,13 +13,16 @@ checkpointing are training-mode matters: generate always runs in evaluation mode
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from data import InputError
+from data import InputError, Question, draw
+from reward import Grade, grade, overlong_penalty
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"
@@ -271,3 +274,91 @@ def _sample_batch(policy, prompts, settings, keep_logp):
         skip_special_tokens=True,
     )
     return Rollouts(input_ids, response_mask, truncated, texts, sampling_logp)
+
+
+class Batch(NamedTuple):
+    """Questions, group_size rollouts of each, and what those are worth."""
+
+    questions: list[Question]
+    rollouts: Rollouts
+    grades: list[Grade]
+    rewards: torch.Tensor  # (B,)
+
+    @property
+    def correct(self):
+        """(B,) bool."""
+        return torch.tensor([g.correct for g in self.grades], device=self.rewards.device)
+
+
+def sample_and_grade(policy, asked: list[Question], options) -> Batch:
+    """group_size rollouts of each question, and their rewards."""
+    rollouts = sample(
+        policy,
+        [encode_prompt(policy, question.text) for question in asked],
+        options.group_size,
+        options.max_response_length,
+        options.temperature,
+        batch_size=options.sample_batch_size,
+    )
+    golds = [question.gold for question in asked for _ in range(options.group_size)]
+    grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]
+    rewards = [
+        float(g.correct)
+        - overlong_penalty(
+            length, options.max_response_length, options.overlong_buffer, options.overlong_penalty
+        )
+        for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
+    ]
+    return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
+
+
+def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
+    """Sample and grade until a batch is full. Returns all that was sampled, and the part to train on.
+
+    With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
+    questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
+    batch is dropped too. Where no group at all has a signal, the last batch is trained on as it is:
+    its gradient is 0.
+    """
+    sampled, kept = [], []
+    for _ in range(options.max_gen_batches if options.dynamic_sampling else 1):
+        asked = draw(questions, options.seed, progress.drawn, options.questions_per_step)
+        progress.drawn += len(asked)
+        batch = sample_and_grade(policy, asked, options)
+        sampled.append(batch)
+        if not options.dynamic_sampling:
+            return sampled, batch
+        right = batch.correct.view(len(asked), -1).sum(1)
+        mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
+        room = options.questions_per_step - sum(len(part.questions) for part in kept)
+        if mixed:
+            kept.append(take_groups(batch, mixed[:room], options.group_size))
+        if len(mixed) >= room:
+            break
+    else:
+        tqdm.write(
+            f"step {progress.step}: {sum(len(part.questions) for part in kept)} of "
+            f"{options.questions_per_step} groups have a signal after {len(sampled)} batches; "
+            "training on those there are.",
+            file=sys.stderr,
+        )
+    if not kept:
+        return sampled, batch
+    questions, rollouts, grades, rewards = zip(*kept, strict=True)
+    return sampled, Batch(
+        [q for part in questions for q in part],
+        join(rollouts),
+        [g for part in grades for g in part],
+        torch.cat(rewards),
+    )
+
+
+def take_groups(batch: Batch, groups: list[int], size: int) -> Batch:
+    """Those groups of a batch, in that order."""
+    rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
+    return Batch(
+        [batch.questions[group] for group in groups],
+        batch.rollouts.rows(torch.tensor(rows)),
+        [batch.grades[row] for row in rows],
+        batch.rewards[rows],
+    )

@@ -26,14 +26,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import transformers
-from eval import choose_device, evaluate, summarize, table
 from tqdm import tqdm
 
-from data import InputError, Question, draw, load_questions, parse_options, split_held_out
+from data import InputError, Question, load_questions, parse_options, split_held_out
 from entropy import (
     TokenScores,
     log_perplexity,
@@ -43,18 +42,16 @@ from entropy import (
     score_batch,
     token_mean,
 )
+from eval import choose_device, evaluate, summarize, table
 from loss import group_advantages, policy_loss, position_shaping, ppl_shaping, relative_position
-from reward import Grade, grade, overlong_penalty
-from rollout import Rollouts, encode_prompt, join, load_policy, sample, save_policy
+from rollout import Batch, encode_prompt, gather, load_policy, sample, save_policy
 
 RUNS = Path(__file__).parent / "runs"
 
 
-def option(default, text, toy=None):
-    """A field of Options with its help text and, where it differs, its default for --model toy."""
-    if toy is not None:
-        text += f" [with --model toy: {toy}]"
-    return dataclasses.field(default=default, metadata={"help": text, "toy": toy})
+def option(default, text):
+    """A field of Options with its help text."""
+    return dataclasses.field(default=default, metadata={"help": text})
 
 
 @dataclasses.dataclass
@@ -67,7 +64,6 @@ class Options:
         "",
         "training questions: a known name (gsm8k, still3, dapo, ...), a hub id[:config[:split]], or "
         "a .jsonl, .json, .csv or .parquet file",
-        toy="toy",
     )
     eval_data: str = option(
         "", "questions for evaluation, named like --data; empty: a share of --data is held out"
@@ -97,15 +93,15 @@ class Options:
         False, "one step at the longest lengths allowed, its peak memory and times, and no run"
     )
     # The batch
-    steps: int = option(500, "training steps: batches sampled and trained on", toy=200)
-    questions_per_step: int = option(64, "questions of a batch", toy=16)
+    steps: int = option(500, "training steps: batches sampled and trained on")
+    questions_per_step: int = option(64, "questions of a batch")
     group_size: int = option(8, "G, rollouts of a question")
     updates_per_step: int = option(
-        4, "optimizer steps a batch is cut into; divides questions_per_step", toy=2
+        4, "optimizer steps a batch is cut into; divides questions_per_step"
     )
     temperature: float = option(1.0, "of sampling, and of all log-probabilities and entropies")
     max_prompt_length: int = option(1024, "tokens; questions with longer prompts are left out")
-    max_response_length: int = option(2048, "L, tokens; longer responses are truncated", toy=64)
+    max_response_length: int = option(2048, "L, tokens; longer responses are truncated")
     dynamic_sampling: bool = option(
         False, "drop groups that are all right or all wrong, and sample more questions instead"
     )
@@ -115,9 +111,9 @@ class Options:
     overlong_buffer: int = option(0, "b, tokens before the limit where the penalty begins; 0 = off")
     overlong_penalty: float = option(1.0, "penalty (length - (L - b)) / b taken off the reward")
     # The update
-    learning_rate: float = option(1e-6, "of AdamW, constant after the warm-up", toy=2e-4)
-    warmup_steps: int = option(10, "training steps of linear learning-rate warm-up", toy=0)
-    weight_decay: float = option(0.1, "of AdamW", toy=0.0)
+    learning_rate: float = option(1e-6, "of AdamW, constant after the warm-up")
+    warmup_steps: int = option(10, "training steps of linear learning-rate warm-up")
+    weight_decay: float = option(0.1, "of AdamW")
     max_grad_norm: float = option(1.0, "the gradient's norm is clipped to this")
     clip_low: float = option(0.2, "eps_low: the ratio rho is clamped to at least 1 - eps_low")
     clip_high: float = option(0.28, "eps_high: ... to at most 1 + eps_high (clip-higher)")
@@ -136,7 +132,7 @@ class Options:
     # Memory and speed; none of these changes a result
     sample_batch_size: int = option(256, "rollouts generated at a time")
     micro_batch_tokens: int = option(16384, "padded tokens in one forward pass")
-    chunk_tokens: int = option(1024, "tokens whose logits are held at a time", toy=65536)
+    chunk_tokens: int = option(1024, "tokens whose logits are held at a time")
     gradient_checkpointing: bool = option(
         False, "recompute activations in the update: a third slower, much less memory"
     )
@@ -144,14 +140,34 @@ class Options:
     eval_every: int = option(50, "steps between evaluations on held-out questions; 0 = ends only")
     eval_questions: int = option(200, "held-out questions of an evaluation")
     eval_samples: int = option(8, "n, rollouts of each in Acc@n, Maj@n and Pass@n")
-    eval_temperature: float = option(0.6, "of evaluation", toy=1.0)
-    eval_top_p: float = option(0.95, "of evaluation", toy=1.0)
+    eval_temperature: float = option(0.6, "of evaluation")
+    eval_top_p: float = option(0.95, "of evaluation")
     checkpoint_every: int = option(50, "steps between checkpoints; 0 = first and last only")
     keep_checkpoints: int = option(2, "how many of the last checkpoints are kept")
     save_rollouts_every: int = option(10, "steps between parquet files of rollouts; 0 = never")
     probe_every: int = option(
         10, "steps between probes of what an update did to the tokens it was made of; 0 = never"
     )
+
+
+# What --model toy puts in place of those defaults; what is given by hand still wins.
+TOY = {
+    "data": "toy",
+    "steps": 200,
+    "questions_per_step": 16,
+    "updates_per_step": 2,
+    "max_response_length": 64,
+    "learning_rate": 2e-4,
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "chunk_tokens": 65536,
+    "eval_temperature": 1.0,
+    "eval_top_p": 1.0,
+}
+for field in dataclasses.fields(Options):
+    if field.name in TOY:
+        text = f"{field.metadata['help']} [with --model toy: {TOY[field.name]}]"
+        field.metadata = {"help": text}
 
 
 @dataclasses.dataclass
@@ -166,95 +182,7 @@ class Progress:
     latest: dict | None = None  # the latest one
 
 
-class Batch(NamedTuple):
-    """Questions, group_size rollouts of each, and what those are worth."""
-
-    questions: list[Question]
-    rollouts: Rollouts
-    grades: list[Grade]
-    rewards: torch.Tensor  # (B,)
-
-    @property
-    def correct(self):
-        """(B,) bool."""
-        return torch.tensor([g.correct for g in self.grades], device=self.rewards.device)
-
-
 # ------------------------------------------------------------------------------------- the step
-
-
-def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
-    """Sample and grade until a batch is full. Returns all that was sampled, and the part to train on.
-
-    With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
-    questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
-    batch is dropped too. Where no group at all has a signal, the last batch is trained on as it is:
-    its gradient is 0.
-    """
-    sampled, kept = [], []
-    for _ in range(options.max_gen_batches if options.dynamic_sampling else 1):
-        asked = draw(questions, options.seed, progress.drawn, options.questions_per_step)
-        progress.drawn += len(asked)
-        batch = sample_and_grade(policy, asked, options)
-        sampled.append(batch)
-        if not options.dynamic_sampling:
-            return sampled, batch
-        right = batch.correct.view(len(asked), -1).sum(1)
-        mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
-        room = options.questions_per_step - sum(len(part.questions) for part in kept)
-        if mixed:
-            kept.append(take_groups(batch, mixed[:room], options.group_size))
-        if len(mixed) >= room:
-            break
-    else:
-        tqdm.write(
-            f"step {progress.step}: {sum(len(part.questions) for part in kept)} of "
-            f"{options.questions_per_step} groups have a signal after {len(sampled)} batches; "
-            "training on those there are.",
-            file=sys.stderr,
-        )
-    if not kept:
-        return sampled, batch
-    questions, rollouts, grades, rewards = zip(*kept, strict=True)
-    return sampled, Batch(
-        [q for part in questions for q in part],
-        join(rollouts),
-        [g for part in grades for g in part],
-        torch.cat(rewards),
-    )
-
-
-def take_groups(batch: Batch, groups: list[int], size: int) -> Batch:
-    """Those groups of a batch, in that order."""
-    rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
-    return Batch(
-        [batch.questions[group] for group in groups],
-        batch.rollouts.rows(torch.tensor(rows)),
-        [batch.grades[row] for row in rows],
-        batch.rewards[rows],
-    )
-
-
-def sample_and_grade(policy, asked: list[Question], options) -> Batch:
-    """group_size rollouts of each question, and their rewards."""
-    rollouts = sample(
-        policy,
-        [encode_prompt(policy, question.text) for question in asked],
-        options.group_size,
-        options.max_response_length,
-        options.temperature,
-        batch_size=options.sample_batch_size,
-    )
-    golds = [question.gold for question in asked for _ in range(options.group_size)]
-    grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]
-    rewards = [
-        float(g.correct)
-        - overlong_penalty(
-            length, options.max_response_length, options.overlong_buffer, options.overlong_penalty
-        )
-        for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
-    ]
-    return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
 
 
 def weigh(rewards, logp, response_mask, step, options) -> tuple[torch.Tensor, torch.Tensor]:
@@ -478,33 +406,23 @@ def write_rollouts(path: Path, step, policy, batch: Batch, scores, advantages, s
 
 
 def parse(argv: list[str]) -> Options:
-    """Options from the command line, over those of the resumed run, over those of the toy."""
-    given = parse_options(Options, [item for item in argv if item not in ("-h", "--help")])
+    """Options from the command line, over those of the resumed run, over the toy's."""
+    given = parse_options(Options, argv, description=__doc__.partition("\n")[0])
     if given.resume:
         config = Path(given.resume) / "config.json"
         if given.run:
-            raise InputError(
-                "--run and --resume: give one of them; a resumed run stays in its folder."
-            )
+            raise InputError("--run: a resumed run stays in its folder; leave the option out.")
         if not config.is_file():
             raise InputError(f"--resume: {given.resume} is no run folder, it holds no config.json.")
         argv = [str(config), *argv]
-        before = parse_options(Options, argv[:1])
-        given = parse_options(Options, argv)
+        before, given = parse_options(Options, argv[:1]), parse_options(Options, argv)
         for name in ("model", "data", "eval_data", "seed"):
             if getattr(before, name) != getattr(given, name):
                 raise InputError(
                     f"--{name}: a resumed run keeps its {name}, {getattr(before, name)!r}; "
                     "leave the option out or start a new run."
                 )
-    toy = {
-        f.name: f.metadata["toy"]
-        for f in dataclasses.fields(Options)
-        if f.metadata["toy"] is not None
-    }
-    options = parse_options(
-        Options, argv, toy if given.model == "toy" else None, description=__doc__.split("\n\n")[0]
-    )
+    options = parse_options(Options, argv, TOY if given.model == "toy" else None)
     check(options)
     return options
 

@@ -1,0 +1,536 @@
+"""Acc@n, Maj@n, Pass@k of a model on question sets.
+
+n rollouts are sampled for each question; c of them are right. Of one question,
+
+    Acc@n  = c / n
+    Maj@n  = 1 if the answer most rollouts agree on is right, else 0       self-consistency, arXiv 2203.11171
+    Pass@k = 1 - C(n-c, k) / C(n, k)                                       arXiv 2107.03374
+
+and a set's value is the mean over its questions. Pass@k is the chance that k rollouts drawn from the n
+without putting any back hold a right one, an unbiased estimate of solving a question in k tries; the
+first k of the n would give a noisier one. Two rollouts agree where their answers are equivalent ("1/2"
+and "0.5"), not only where they are the same text. n = 8, temperature 0.6 and top-p 0.95 as in arXiv
+2508.02260; entropy is over the whole vocabulary, before top-p, at the sampling temperature.
+
+Ours: a tied vote counts as the share of the tied answers that are right; 95 % intervals are percentiles
+of a bootstrap over questions, so they tell what another draw of such questions might give, and below
+some 30 questions they are too narrow; two models are compared by their difference on each question,
+which is far less noisy than the difference of two means.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+import torch
+import transformers
+from tqdm import tqdm
+
+from data import InputError, load_questions, parse_options
+from entropy import per_rollout, score_batch
+from reward import grade, is_equivalent
+from rollout import encode_prompt, load_policy, sample
+
+EVALS = Path(__file__).parent / "evals"
+SHOWN = 10  # questions listed on screen; the file holds all
+
+
+# ------------------------------------------------------------------------- of one question
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Chance that k of n rollouts, c of them right, hold a right one: 1 - C(n-c, k) / C(n, k).
+
+    Unbiased for the chance of solving the question in k independent tries (arXiv 2107.03374, eq. 1).
+    Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
+
+    >>> pass_at_k(n=4, c=1, k=2)
+    0.5
+    """
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise ValueError(f"Pass@{k} cannot be estimated from {c} right of {n} rollouts")
+    return 1 - math.comb(n - c, k) / math.comb(n, k)
+
+
+def majority(answers: list[str | None], correct: list[bool]) -> float:
+    r"""Maj@n of one question from the answers of its n rollouts, and whether each is right.
+
+    Votes for equivalent answers go together; None, no answer, has no vote. A tie counts as the share
+    of the tied answers that are right, what breaking it at random gives on average (ours); where
+    nobody votes, 0.
+
+    >>> majority(["7", "1/2", "7", r"\frac12", "0.5", None], [False, True, False, True, True, False])
+    1.0
+    """
+    right = dict(zip(answers, correct, strict=True))
+    groups = {}  # votes by the first answer of each group
+    # Same texts are counted first, so that only different ones are compared, each with the leaders
+    # of the groups; the most frequent text leads, since equivalence is not transitive (50, 50%, 1/2).
+    for answer, votes in Counter(a for a in answers if a is not None).most_common():
+        leader = next((other for other in groups if is_equivalent(answer, other)), answer)
+        groups[leader] = groups.get(leader, 0) + votes
+    tied = [right[leader] for leader, votes in groups.items() if votes == max(groups.values())]
+    return fmean(tied) if tied else 0.0
+
+
+# ---------------------------------------------------------------------- of a set of questions
+
+
+def bootstrap_interval(
+    values: list[float], draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the mean of values, one a question: (low, high).
+
+    Percentile bootstrap: as many values are drawn with replacement, `draws` times, and the middle
+    95 % of the means are kept. Draws from a generator of its own.
+
+    >>> bootstrap_interval([0.0, 1.0] * 50)
+    (0.4, 0.6)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.tensor(values, dtype=torch.float64)
+    size = (len(values),)
+    means = [
+        values[torch.randint(len(values), size, generator=generator)].mean() for _ in range(draws)
+    ]
+    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    low, high = torch.stack(means).quantile(ends).tolist()
+    return low, high
+
+
+def evaluate(
+    policy,
+    questions,
+    n,
+    temperature,
+    top_p,
+    max_response_length,
+    seed,
+    batch_size,
+    precision=None,
+    token_budget=16384,
+    chunk_tokens=1024,
+    max_prompt_length=None,
+    description="evaluate",
+) -> list[dict]:
+    """Sample n rollouts of each question, grade and score them. One record a question, in order:
+
+        question, gold                            text
+        answers    n texts, None = no answer      outcomes   n of "correct", "wrong", "no answer"
+        correct    n of 0 and 1                   texts      n responses
+        entropy    n means over the tokens, nats  branching  n means over the tokens
+        lengths    n counts of tokens             truncated  n bools
+
+    Temperature 0 is greedy, which makes the n rollouts one and the same; entropy is then at 1. Every
+    token of every question is drawn from one stream seeded with `seed` (one seed a question would
+    correlate their errors), and the caller's random state is left as it was. precision: a context
+    such as torch.autocast, opened around the model's work. At most batch_size rollouts are sampled
+    at a time, in whole questions where n allows; another batch_size draws other tokens.
+
+    Questions with prompts of more than max_prompt_length tokens are left out, and counted on stderr.
+    Raises InputError where that leaves none, and where logits are not finite.
+    """
+    prompts = [encode_prompt(policy, question.text) for question in questions]
+    asked = [
+        (question, prompt)
+        for question, prompt in zip(questions, prompts, strict=True)
+        if max_prompt_length is None or len(prompt) <= max_prompt_length
+    ]
+    left_out = (
+        f"{len(questions) - len(asked)} of {len(questions)} questions have prompts longer than "
+    )
+    if not asked:
+        raise InputError(f"{left_out}--max_prompt_length {max_prompt_length}: give a higher one")
+    if len(asked) < len(questions):
+        print(f"{left_out}{max_prompt_length} tokens and are left out", file=sys.stderr)
+
+    records, step = [], max(1, batch_size // n)
+    every_gpu = range(torch.cuda.device_count()) or None  # manual_seed below seeds them all
+    with (
+        torch.random.fork_rng(every_gpu),
+        tqdm(total=len(asked), desc=description, unit="question", leave=False) as bar,
+    ):
+        torch.manual_seed(seed)
+        for start in range(0, len(asked), step):
+            batch, prompts = zip(*asked[start : start + step], strict=True)
+            with precision or contextlib.nullcontext():
+                rollouts = sample(
+                    policy, prompts, n, max_response_length, temperature, top_p, batch_size
+                )
+                scores = score_batch(
+                    policy.model, rollouts, temperature or 1.0, token_budget, chunk_tokens
+                )
+            records += _records(batch, rollouts, scores, n)
+            bar.set_postfix(acc=f"{fmean(fmean(record['correct']) for record in records):.3f}")
+            bar.update(len(batch))
+    return records
+
+
+def _records(questions, rollouts, scores, n) -> list[dict]:
+    """The records of `evaluate` for one batch, whose rows i n ... i n + n - 1 answer question i."""
+    entropy = per_rollout(scores.entropy, rollouts.response_mask)
+    if not entropy.isfinite().all():  # sampling would have failed, but greedy takes any logits
+        raise InputError("--model: its logits are not finite, so its answers mean nothing")
+    per_row = {
+        "entropy": entropy.tolist(),
+        "branching": per_rollout(scores.branching, rollouts.response_mask).tolist(),
+        "lengths": rollouts.response_lengths.tolist(),
+        "truncated": rollouts.truncated.tolist(),
+    }
+    records = []
+    for i, question in enumerate(questions):
+        rows = slice(i * n, (i + 1) * n)
+        grades = [grade(text, question.gold) for text in rollouts.texts[rows]]
+        record = {
+            "question": question.text,
+            "gold": question.gold,
+            "answers": [g.answer for g in grades],
+            "outcomes": [g.outcome for g in grades],
+            "correct": [int(g.correct) for g in grades],
+            "texts": rollouts.texts[rows],
+        }
+        records.append(record | {name: values[rows] for name, values in per_row.items()})
+    return records
+
+
+def summarize(records: list[dict]) -> dict:
+    """What the records of a set come to, ready for JSON.
+
+    questions, samples (n of each), unsolved (questions without a right rollout), and as {"mean", "low",
+    "high"} over questions: acc, maj, pass {"1": ..., "n": ...}, entropy (nats), branching, length
+    (tokens), truncated_rate, no_answer_rate. See `evaluate` for the records, all of one n >= 1.
+    """
+    n = len(records[0]["correct"])
+    per_question = {
+        "acc": [fmean(record["correct"]) for record in records],
+        "maj": [majority(record["answers"], record["correct"]) for record in records],
+        "entropy": [fmean(record["entropy"]) for record in records],
+        "branching": [fmean(record["branching"]) for record in records],
+        "length": [fmean(record["lengths"]) for record in records],
+        "truncated_rate": [fmean(record["truncated"]) for record in records],
+        "no_answer_rate": [record["outcomes"].count("no answer") / n for record in records],
+    }
+    passed = {
+        str(k): [pass_at_k(n, sum(record["correct"]), k) for record in records]
+        for k in range(1, n + 1)
+    }
+    return {
+        "questions": len(records),
+        "samples": n,
+        "unsolved": sum(not any(record["correct"]) for record in records),
+        **{name: _estimate(values) for name, values in per_question.items()},
+        "pass": {k: _estimate(values) for k, values in passed.items()},
+    }
+
+
+def _estimate(values: list[float]) -> dict:
+    low, high = bootstrap_interval(values)
+    return {"mean": fmean(values), "low": low, "high": high}
+
+
+def paired(records_a: list[dict], records_b: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Those records of two models that are about the same questions, row by row.
+
+    A question may be missing from one of them because its prompt was too long. Raises InputError where
+    none is left, or where they are not in the same order.
+    """
+    both = {r["question"] for r in records_a} & {r["question"] for r in records_b}
+    a, b = ([r for r in records if r["question"] in both] for records in (records_a, records_b))
+    if not both or [r["question"] for r in a] != [r["question"] for r in b]:
+        raise InputError("the two evaluations are not of the same questions in the same order")
+    return a, b
+
+
+def compare(records_a: list[dict], records_b: list[dict]) -> dict:
+    """What b does better (positive) or worse than a on the questions they share, ready for JSON.
+
+    questions, samples, and as {"mean", "low", "high", "resolved"}: acc, maj and pass (at k = samples,
+    the smaller n), each the mean over questions of b's value less a's, with its paired bootstrap
+    interval; resolved tells that the interval excludes 0. only_a, only_b: the texts of the questions
+    that have a right rollout from one of them alone. Raises InputError; see `paired`.
+    """
+    a, b = paired(records_a, records_b)
+    k = min(len(a[0]["correct"]), len(b[0]["correct"]))
+    measures = {
+        "acc": lambda record: fmean(record["correct"]),
+        "maj": lambda record: majority(record["answers"], record["correct"]),
+        "pass": lambda record: pass_at_k(len(record["correct"]), sum(record["correct"]), k),
+    }
+    result = {"questions": len(a), "samples": k}
+    for name, measure in measures.items():
+        found = _estimate([measure(y) - measure(x) for x, y in zip(a, b, strict=True)])
+        result[name] = found | {"resolved": found["low"] > 0 or found["high"] < 0}
+    solved = [
+        (x["question"], any(x["correct"]), any(y["correct"])) for x, y in zip(a, b, strict=True)
+    ]
+    result["only_a"] = [question for question, by_a, by_b in solved if by_a and not by_b]
+    result["only_b"] = [question for question, by_a, by_b in solved if by_b and not by_a]
+    return result
+
+
+def table(rows: dict[str, dict]) -> str:
+    """Summaries side by side as plain text: {column: what `summarize` gave} -> aligned lines.
+
+    A cell is the mean and its 95 % interval, `0.423 [0.39, 0.46]`.
+    """
+    n = "/".join(dict.fromkeys(str(summary["samples"]) for summary in rows.values()))
+    lines = [["", *rows]]
+    for label, name, digits in (
+        (f"Acc@{n}", "acc", 3),
+        (f"Maj@{n}", "maj", 3),
+        (f"Pass@{n}", "pass", 3),
+        ("entropy (nats)", "entropy", 3),
+        ("length (tokens)", "length", 1),
+        ("no answer", "no_answer_rate", 3),
+        ("truncated", "truncated_rate", 3),
+    ):
+        cells = []
+        for summary in rows.values():
+            value = summary[name][str(summary["samples"])] if name == "pass" else summary[name]
+            low, high = (f"{value[end]:.{digits - 1}f}" for end in ("low", "high"))
+            cells.append(f"{value['mean']:.{digits}f} [{low}, {high}]")
+        lines.append([label, *cells])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+# ----------------------------------------------------------------------------- the program
+
+
+def option(default, text):
+    """A field of Options with its help text."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass
+class Options:
+    """Every option of eval.py."""
+
+    model: str = option("", "model id or folder of a causal language model, or toy; required")
+    compare: str = option("", "a second model, asked the same questions and compared with --model")
+    data: str = option(
+        "toy",
+        "question sets between commas: known names (math500, aime24, ...), hub ids[:config[:split]], "
+        ".jsonl, .json, .csv or .parquet files",
+    )
+    question_column: str | None = option(None, "column of the question, if not a usual name")
+    answer_column: str | None = option(None, "column of the gold answer, if not a usual name")
+    limit: int = option(0, "only so many questions of each set, from its beginning; 0 = all")
+    n: int = option(
+        8, "rollouts of each question, in Acc@n, Maj@n and Pass@k = 1 - C(n-c,k)/C(n,k)"
+    )
+    temperature: float = option(
+        0.6, "of sampling, and of the entropy; 0 = greedy, with one rollout and the entropy at 1"
+    )
+    top_p: float = option(
+        0.95, "tokens are drawn from the likeliest with this much probability; 1 = from all"
+    )
+    max_response_length: int = option(
+        2048, "tokens; longer responses are truncated [with --model toy: 64]"
+    )
+    max_prompt_length: int | None = option(
+        None, "tokens; questions with longer prompts are left out; default: none is"
+    )
+    template: str | None = option(
+        None,
+        "'chat', or a text with {question} and {instruction}; default: what the model folder was "
+        "trained with, else the tokenizer's chat template, else a plain text",
+    )
+    instruction: str | None = option(
+        None, "what is asked for beside the question; default: step by step, answer in \\boxed{}"
+    )
+    seed: int = option(0, "of the one stream that all tokens of a set are drawn from")
+    batch_size: int = option(256, "rollouts generated at a time")
+    device: Literal["auto", "cuda", "mps", "cpu"] = option("auto", "auto: cuda, else mps, else cpu")
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "of activations; weights are float32 always; auto: bfloat16 on cuda, else float32"
+    )
+    output: str = option(
+        "",
+        "file of JSON lines, one a question, with all rollouts; replaced where there is one; "
+        "empty: evals/MODEL-DATA.jsonl beside eval.py",
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """auto, cuda, mps or cpu -> a device there is; auto takes the first. Raises InputError."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind in there if there[kind])
+    if not there[name]:
+        raise InputError(f"--device {name}: there is none here, use auto or cpu")
+    return torch.device(name)
+
+
+def parse(argv: list[str]) -> Options:
+    """Options from the command line, the toy's over the defaults. Raises InputError."""
+    options = parse_options(Options, argv, description=__doc__.split("\n\n")[0])
+    if options.model == "toy":
+        options = parse_options(Options, argv, {"max_response_length": 64})
+    for name in ("n", "max_response_length", "max_prompt_length", "batch_size", "limit", "seed"):
+        value, least = getattr(options, name), int(name not in ("limit", "seed"))
+        if value is not None and not least <= value < 2**63:
+            raise InputError(f"--{name} {value}: it must be at least {least} and below 2^63")
+    if not 0 <= options.temperature < math.inf:
+        raise InputError(f"--temperature {options.temperature}: it must be a number from 0 up")
+    if not 0 < options.top_p <= 1:
+        raise InputError(f"--top_p {options.top_p}: it must be above 0 and at most 1")
+    if not options.model:
+        raise InputError("--model is missing: name a model id, a model folder, or toy")
+    if options.compare == options.model:
+        raise InputError(f"--compare {options.compare}: it must differ from --model")
+    if not all(name.strip() for name in options.data.split(",")):
+        raise InputError(f"--data {options.data!r}: name question sets, with one comma between two")
+    if options.temperature == 0 and options.n > 1:
+        print(f"temperature 0 gives one rollout only: --n is 1, not {options.n}", file=sys.stderr)
+        options.n = 1
+    return options
+
+
+def output_path(options: Options) -> Path:
+    """Where the records go, in a folder that is there. Raises InputError, and OSError for no folder."""
+    parts = [options.model, options.compare, options.data]
+    plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.")[-60:] for part in parts if part]
+    path = (
+        Path(options.output).expanduser() if options.output else EVALS / f"{'-'.join(plain)}.jsonl"
+    )
+    if path.is_dir():
+        raise InputError(f"--output {path} is a folder: name a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_lines(path: Path, records: dict) -> None:
+    """All records so far, a JSON object a line; on disk the file is always a whole one."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            for record in (record for found in records.values() for record in found):
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def run(options: Options) -> None:
+    """Ask the models the questions, print what came of it, and write the records."""
+    path = output_path(options)
+    device = choose_device(options.device)
+    bfloat16 = options.precision == "bfloat16"
+    bfloat16 |= options.precision == "auto" and device.type == "cuda"
+    precision = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    columns = {"question_column": options.question_column, "answer_column": options.answer_column}
+    sets = {
+        name: load_questions(name, **columns)[: options.limit or None]
+        for name in dict.fromkeys(part.strip() for part in options.data.split(","))
+    }
+    # Both models are loaded before either is asked: a wrong name shows now, not after an hour.
+    policies = {}
+    for model in filter(None, (options.model, options.compare)):
+        folder = model
+        if model == "toy":
+            import toy  # which trains it where it is not there yet
+
+            folder = toy.model_folder()
+        policies[model] = load_policy(folder, "cpu", options.template, options.instruction)
+
+    records = {}
+    for model, policy in policies.items():
+        policy.model.to(device)
+        for name, questions in sets.items():
+            found = evaluate(
+                policy,
+                questions,
+                options.n,
+                options.temperature,
+                options.top_p,
+                options.max_response_length,
+                options.seed,
+                options.batch_size,
+                precision,
+                max_prompt_length=options.max_prompt_length,
+                description=f"{name} ({model})",
+            )
+            records[model, name] = [{"model": model, "set": name} | record for record in found]
+            write_lines(path, records)
+        policy.model.to("cpu")  # which leaves its room to the next one
+
+    print("mean over questions [95 % interval]")
+    if options.compare:
+        for name in sets:
+            a, b = paired(records[options.model, name], records[options.compare, name])
+            print(
+                f"\n{name}\n\n{report({options.model: summarize(a), options.compare: summarize(b)})}"
+            )
+            print(f"\n{report_comparison(options.model, options.compare, compare(a, b))}")
+            for x, y in zip(a, b, strict=True):
+                for record, other in ((x, y), (y, x)):
+                    record["only_here"] = any(record["correct"]) and not any(other["correct"])
+        write_lines(path, records)
+    else:
+        print(f"\n{report({name: summarize(records[options.model, name]) for name in sets})}")
+    print(f"\nall rollouts: {path}")
+
+
+def report(summaries: dict[str, dict]) -> str:
+    """The table, and below it a line for each of its columns with Pass@k and what was never solved."""
+    lines = [table(summaries), ""]
+    for name, summary in summaries.items():
+        n = summary["samples"]
+        some = sorted({2**i for i in range(n.bit_length())} | {n})
+        curve = "  ".join(f"Pass@{k} {summary['pass'][str(k)]['mean']:.3f}" for k in some)
+        unsolved = f"{summary['unsolved']} of {summary['questions']} questions unsolved"
+        lines.append(f"{name}:  {curve}  {unsolved}")
+    return "\n".join(lines)
+
+
+def report_comparison(model_a: str, model_b: str, comparison: dict) -> str:
+    """The paired differences, and the first of the questions that only one of two models solves."""
+    lines = [f"{model_b} less {model_a}, on the same {comparison['questions']} questions"]
+    for label, name in (("Acc", "acc"), ("Maj", "maj"), ("Pass", "pass")):
+        found = comparison[name]
+        interval = f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+        verdict = "resolved" if found["resolved"] else "not resolved"
+        lines.append(f"{label}@{comparison['samples']}".ljust(9) + f"{interval}  {verdict}")
+    for model, questions in ((model_a, comparison["only_a"]), (model_b, comparison["only_b"])):
+        lines.append(f"solved only by {model}: {len(questions)}")
+        lines += [f"    {' '.join(question.split())[:90]}" for question in questions[:SHOWN]]
+        if len(questions) > SHOWN:
+            lines.append(f"    ... and {len(questions) - SHOWN} more, only_here in the file")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run, and end every foreseeable failure in one sentence and status 2."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        run(parse(sys.argv[1:]))
+    except (InputError, OSError) as error:
+        print(f"eval.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except torch.cuda.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        print(f"eval.py: {reason} Lower --batch_size or --max_response_length.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
