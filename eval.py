@@ -144,13 +144,15 @@ def evaluate(
         for question, prompt in zip(questions, prompts, strict=True)
         if max_prompt_length is None or len(prompt) <= max_prompt_length
     ]
-    left_out = (
-        f"{len(questions) - len(asked)} of {len(questions)} questions have prompts longer than "
-    )
     if not asked:
-        raise InputError(f"{left_out}--max_prompt_length {max_prompt_length}: give a higher one")
-    if len(asked) < len(questions):
-        print(f"{left_out}{max_prompt_length} tokens and are left out", file=sys.stderr)
+        raise InputError(
+            f"--max_prompt_length {max_prompt_length}: no question has so short a prompt"
+        )
+    if left_out := len(questions) - len(asked):
+        print(
+            f"left out {left_out} of {len(questions)} questions: longer than {max_prompt_length} tokens",
+            file=sys.stderr,
+        )
 
     records, step = [], max(1, batch_size // n)
     every_gpu = range(torch.cuda.device_count()) or None  # manual_seed below seeds them all
@@ -268,11 +270,12 @@ def compare(records_a: list[dict], records_b: list[dict]) -> dict:
     for name, measure in measures.items():
         found = _estimate([measure(y) - measure(x) for x, y in zip(a, b, strict=True)])
         result[name] = found | {"resolved": found["low"] > 0 or found["high"] < 0}
-    solved = [
-        (x["question"], any(x["correct"]), any(y["correct"])) for x, y in zip(a, b, strict=True)
-    ]
-    result["only_a"] = [question for question, by_a, by_b in solved if by_a and not by_b]
-    result["only_b"] = [question for question, by_a, by_b in solved if by_b and not by_a]
+    for name, these, others in (("only_a", a, b), ("only_b", b, a)):
+        result[name] = [
+            this["question"]
+            for this, other in zip(these, others, strict=True)
+            if any(this["correct"]) and not any(other["correct"])
+        ]
     return result
 
 
@@ -403,21 +406,26 @@ def parse(argv: list[str]) -> Options:
 
 
 def output_path(options: Options) -> Path:
-    """Where the records go, in a folder that is there. Raises InputError, and OSError for no folder."""
+    """Where the records go, in a folder that is there. Raises InputError and OSError."""
     parts = [options.model, options.compare, options.data]
     plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.")[-60:] for part in parts if part]
-    path = (
-        Path(options.output).expanduser() if options.output else EVALS / f"{'-'.join(plain)}.jsonl"
-    )
+    path = Path(options.output or EVALS / f"{'-'.join(plain)}.jsonl").expanduser()
     if path.is_dir():
         raise InputError(f"--output {path} is a folder: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
+    trial = _unfinished(path)  # a folder that cannot be written in shows now, not after an hour
+    trial.touch()
+    trial.unlink()
     return path
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}")
 
 
 def write_lines(path: Path, records: dict) -> None:
     """All records so far, a JSON object a line; on disk the file is always a whole one."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished = _unfinished(path)
     try:
         with unfinished.open("w", encoding="utf-8") as file:
             for record in (record for found in records.values() for record in found):
@@ -474,9 +482,8 @@ def run(options: Options) -> None:
     if options.compare:
         for name in sets:
             a, b = paired(records[options.model, name], records[options.compare, name])
-            print(
-                f"\n{name}\n\n{report({options.model: summarize(a), options.compare: summarize(b)})}"
-            )
+            both = {options.model: summarize(a), options.compare: summarize(b)}
+            print(f"\n{name}\n\n{report(both)}")
             print(f"\n{report_comparison(options.model, options.compare, compare(a, b))}")
             for x, y in zip(a, b, strict=True):
                 for record, other in ((x, y), (y, x)):

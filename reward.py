@@ -145,7 +145,7 @@ def last_stated(text: str) -> str | None:
     end = STATED_END.search(text, start)
     if end and end[0] == "?":  # a question states nothing
         return None
-    return text[start : end.start() if end else None].strip("*_ \t").removesuffix(r"\)") or None
+    return text[start : end.start() if end else None].strip("*_$ \t").removesuffix(r"\)") or None
 
 
 def bare_answer(text: str) -> str | None:
@@ -171,8 +171,9 @@ SIGNS = {sign: command + " " for sign, command in zip(SIGNS[::2], SIGNS[1::2])}
 SIGNS = str.maketrans(SIGNS | {"€": "", "£": "", '"': " "})
 ALIASES = words(
     r"\dfrac \frac \tfrac \frac \cfrac \frac \dbinom \binom \cdot * \times * \div / \% % ; , \lt < "
-    r"\leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \colon : \prime ' "
-    r"\simeq \approx \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | \varnothing \emptyset"
+    r"\leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \simeq \approx \colon : "
+    r"\prime ' \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | "
+    r"\varnothing \emptyset"
 )
 ALIASES = dict(zip(ALIASES[::2], ALIASES[1::2]))
 CLUTTER = words(
@@ -363,7 +364,7 @@ UNITS = {name: names.split()[0] for names in UNITS.split("|") for name in names.
 NO_UNITS = words(
     "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no "
     "not less more least most than plus minus times squared cubed factorial mod over base if when "
-    "but an the yes odd"
+    "but an the yes odd wrong incorrect false maybe"
 )
 
 

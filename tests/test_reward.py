@@ -1,4 +1,4 @@
-"""The verifier: what it takes for an answer, which answers it takes for the same, what it survives."""
+"""The verifier: what it takes for an answer, which answers are the same to it, what it survives."""
 
 import ast
 import inspect
