@@ -28,7 +28,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 NUCLEUS = 0.95  # the share of the probability mass whose tokens the branching factor counts
-LIKELIEST = 128  # tokens looked at before a whole row is sorted for the branching factor
+LIKELIEST = 16  # tokens looked at before a whole row is sorted for the branching factor
 
 
 class TokenScores(NamedTuple):

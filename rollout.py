@@ -192,7 +192,6 @@ def encode_prompt(policy: Policy, question: str) -> list[int]:
     return tokenizer(text)["input_ids"]
 
 
-@torch.no_grad()
 def sample(
     policy: Policy,
     prompts: list[list[int]],
@@ -201,79 +200,112 @@ def sample(
     temperature: float = 1.0,
     top_p: float = 1.0,
     batch_size: int = 256,
+    round_length: int = 256,
     min_response_length: int = 0,
     keep_logp: bool = False,
 ) -> Rollouts:
     """Sample group_size responses to each prompt (a list of token ids). Temperature 0 is greedy.
 
-    At most batch_size rollouts are generated at a time. keep_logp also records the log-probability of
-    each sampled token under the distribution generate drew from, which costs the memory of all its
-    scores and is meant for a few rollouts. Raises InputError where the model's logits are not finite.
+    At most batch_size rollouts are generated at a time. generate works for as long as the longest row
+    of its batch, and most rows end long before: so it is called for round_length tokens at a time,
+    and between the calls the rows that have ended leave the batch and its cache.
+
+    keep_logp also records the log-probability of each sampled token under the very distribution
+    generate drew it from, at the cost of holding all its scores: meant for a few rollouts. Raises
+    InputError where the model's logits are not finite.
     """
     policy.model.eval()
     settings = GenerationConfig(
         do_sample=temperature > 0,
-        temperature=temperature if temperature > 0 else None,
-        top_p=top_p if temperature > 0 else None,
-        top_k=0 if temperature > 0 else None,
-        max_new_tokens=max_response_length,
+        temperature=temperature or None,
+        top_p=top_p if temperature else None,
+        top_k=0 if temperature else None,
         min_new_tokens=min_response_length or None,
         eos_token_id=list(policy.eos_ids),
         pad_token_id=policy.tokenizer.pad_token_id,
         output_scores=keep_logp,
         return_dict_in_generate=True,
     )
-    asked = [prompt for prompt in prompts for _ in range(group_size)]
-    batches = [
-        _sample_batch(policy, asked[start : start + batch_size], settings, keep_logp)
-        for start in range(0, len(asked), batch_size)
-    ]
-    return join(batches)
+    prompts = [prompt for prompt in prompts for _ in range(group_size)]
+    responses, logps = [], []
+    for start in range(0, len(prompts), batch_size):
+        asked = prompts[start : start + batch_size]
+        written = _generate(policy, asked, settings, max_response_length, round_length)
+        responses += written[0]
+        logps += written[1]
+    return _right_padded(policy, prompts, responses, logps if keep_logp else None)
 
 
-def _sample_batch(policy, prompts, settings, keep_logp):
+@torch.inference_mode()
+def _generate(policy, prompts, settings, max_length, round_length):
+    """What generate adds to each prompt, the end-of-sequence token included: (token ids, their logp).
+
+    The prompts are padded on the left, with a mask, so that all of them end where the next token goes.
+    """
     device, pad = policy.model.device, policy.tokenizer.pad_token_id
+    eos = torch.tensor(policy.eos_ids, device=device)
     width = max(map(len, prompts))
-    padded = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
-    prompt_lengths = torch.tensor([len(p) for p in prompts], device=device)
-    attention_mask = torch.arange(width, device=device) >= width - prompt_lengths[:, None]
-    try:
-        output = policy.model.generate(
-            padded, attention_mask=attention_mask.long(), generation_config=settings
-        )
-    except RuntimeError as error:
-        if "probability tensor" not in str(error):
-            raise
-        raise InputError("--model: its logits are not finite, so nothing can be sampled.") from None
+    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    responses, logps = [[] for _ in prompts], [[] for _ in prompts]
+    rows, cache, length = range(len(prompts)), None, 0  # the rows still being written
+    while rows and length < max_length:
+        settings.max_new_tokens = min(round_length, max_length - length)
+        try:
+            output = policy.model.generate(
+                ids, attention_mask=mask, past_key_values=cache, generation_config=settings
+            )
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):
+                raise
+            raise InputError(
+                "--model: its logits are not finite, so nothing can be sampled."
+            ) from None
+        new = output.sequences[:, ids.shape[1] :]  # (rows, up to round_length)
+        length += new.shape[1]
+        is_end = torch.isin(new, eos)
+        ended = is_end.any(1)
+        counts = torch.where(ended, is_end.int().argmax(1) + 1, new.shape[1]).tolist()
+        for row, tokens, count in zip(rows, new.tolist(), counts, strict=True):
+            responses[row] += tokens[:count]
+        if settings.output_scores:
+            scores = torch.stack(output.scores, 1).log_softmax(-1)  # (rows, new tokens, V)
+            drawn = scores.gather(2, new[:, :, None]).squeeze(2).tolist()
+            for row, values, count in zip(rows, drawn, counts, strict=True):
+                logps[row] += values[:count]
 
-    written = output.sequences[:, width:]  # (B, R)
-    ended = torch.isin(written, torch.tensor(policy.eos_ids, device=device))
-    truncated = ~ended.any(1)
-    response_lengths = torch.where(truncated, written.shape[1], ended.int().argmax(1) + 1)
+        going_on = (~ended).nonzero().flatten()
+        rows = [rows[i] for i in going_on.tolist()]
+        ids, cache = output.sequences[going_on], output.past_key_values
+        mask = torch.cat([mask[going_on], mask.new_ones(len(rows), new.shape[1])], 1)
+        if cache is not None and rows:
+            cache.batch_select_indices(going_on)
+    return responses, logps
 
-    # Left-padded -> right-padded: every row moves left by its own padding.
-    lengths = prompt_lengths + response_lengths
-    positions = torch.arange(int(lengths.max()), device=device)
-    source = (positions + (width - prompt_lengths)[:, None]).clamp(
-        max=output.sequences.shape[1] - 1
-    )
-    inside = positions < lengths[:, None]
-    response_mask = inside & (positions >= prompt_lengths[:, None])
-    input_ids = output.sequences.gather(1, source).where(inside, pad)
 
+def _right_padded(policy, prompts, responses, logps) -> Rollouts:
+    """Lists of tokens -> the batch every other file reads. The mask comes from the lengths alone."""
+    device, pad = policy.model.device, policy.tokenizer.pad_token_id
+    begin = torch.tensor([len(prompt) for prompt in prompts], device=device)[:, None]
+    end = begin + torch.tensor([len(response) for response in responses], device=device)[:, None]
+    width = int(end.max())
+    rows = [
+        p + r + [pad] * (width - len(p) - len(r)) for p, r in zip(prompts, responses, strict=True)
+    ]
+    positions = torch.arange(width, device=device)
+    response_mask = (positions >= begin) & (positions < end)
     sampling_logp = None
-    if keep_logp:
-        log_probs = torch.stack(output.scores, 1).log_softmax(-1)  # (B, R, V)
-        logp = log_probs.gather(2, written[:, : log_probs.shape[1], None]).squeeze(2)
-        kept = torch.arange(logp.shape[1], device=device) < response_lengths[:, None]
+    if logps is not None:
+        drawn = torch.tensor([x for row in logps for x in row], device=device)
         sampling_logp = torch.zeros(response_mask.shape, device=device)
-        sampling_logp[response_mask] = logp[kept]
-
-    texts = policy.tokenizer.batch_decode(
-        [row[mask] for row, mask in zip(input_ids, response_mask, strict=True)],
-        skip_special_tokens=True,
+        sampling_logp = sampling_logp.masked_scatter(response_mask, drawn)
+    return Rollouts(
+        input_ids=torch.tensor(rows, device=device),
+        response_mask=response_mask,
+        truncated=torch.tensor([r[-1] not in policy.eos_ids for r in responses], device=device),
+        texts=policy.tokenizer.batch_decode(responses, skip_special_tokens=True),
+        sampling_logp=sampling_logp,
     )
-    return Rollouts(input_ids, response_mask, truncated, texts, sampling_logp)
 
 
 class Batch(NamedTuple):
@@ -299,6 +331,7 @@ def sample_and_grade(policy, asked: list[Question], options) -> Batch:
         options.max_response_length,
         options.temperature,
         batch_size=options.sample_batch_size,
+        round_length=options.sample_round_length,
     )
     golds = [question.gold for question in asked for _ in range(options.group_size)]
     grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]

@@ -131,6 +131,9 @@ class Options:
     shaping_start: int = option(0, "step from which on the two methods above act")
     # Memory and speed; none of these changes a result
     sample_batch_size: int = option(256, "rollouts generated at a time")
+    sample_round_length: int = option(
+        256, "tokens generated before the rollouts that have ended leave the batch"
+    )
     micro_batch_tokens: int = option(16384, "padded tokens in one forward pass")
     chunk_tokens: int = option(1024, "tokens whose logits are held at a time")
     gradient_checkpointing: bool = option(
@@ -160,6 +163,8 @@ TOY = {
     "learning_rate": 2e-4,
     "warmup_steps": 0,
     "weight_decay": 0.0,
+    "sample_round_length": 16,
+    "micro_batch_tokens": 2048,
     "chunk_tokens": 65536,
     "eval_temperature": 1.0,
     "eval_top_p": 1.0,
@@ -431,7 +436,7 @@ def check(options: Options) -> None:
     """Raises InputError for values that cannot work, alone or together."""
     at_least = {
         1: "steps questions_per_step updates_per_step max_prompt_length max_response_length "
-        "max_gen_batches sample_batch_size micro_batch_tokens chunk_tokens eval_questions "
+        "max_gen_batches sample_batch_size sample_round_length micro_batch_tokens chunk_tokens eval_questions "
         "eval_samples keep_checkpoints",
         2: "group_size",
         0: "seed warmup_steps weight_decay overlong_buffer overlong_penalty clip_low clip_high "
@@ -849,6 +854,7 @@ def dry_run(options) -> None:
             longest,
             options.temperature,
             batch_size=options.sample_batch_size,
+            round_length=longest,
             min_response_length=longest,
         )
     with phase("score"):

@@ -94,6 +94,8 @@ def test_pass_at_k_refuses_what_cannot_be_estimated():
         ([None, None, None, "3"], [0, 0, 0, 1], 1.0),  # no answer has no vote
         ([None, None], [0, 0], 0.0),
         (["7"], [1], 1.0),
+        # Not transitive: 50% is 50 and is 1/2, which are not the same. The most frequent text leads.
+        (["50", "1/2", "50%", "50%"], [0, 1, 1, 1], 1.0),
     ],
 )
 def test_majority_counts_equivalent_answers_together_in_any_order(answers, correct, expected):

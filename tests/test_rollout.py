@@ -22,6 +22,7 @@ def options(**changed):
         "max_response_length": 10,
         "temperature": 1.0,
         "sample_batch_size": 64,
+        "sample_round_length": 64,
         "overlong_buffer": 0,
         "overlong_penalty": 1.0,
         "dynamic_sampling": False,
@@ -291,3 +292,20 @@ def test_a_model_with_broken_weights_is_told_in_words(rotary):
         rotary.model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="not finite"):
         rollout.sample(rotary, prompts_of(rotary), 1, 4)
+
+
+def test_rounds_change_nothing_but_the_time(policy):
+    prompts = prompts_of(policy)
+    whole = rollout.sample(policy, prompts, 1, 20, temperature=0)
+    rounds = rollout.sample(policy, prompts, 1, 20, temperature=0, round_length=3)
+    assert torch.equal(whole.input_ids, rounds.input_ids)
+    assert torch.equal(whole.response_mask, rounds.response_mask)
+    # Rows that leave take their own part of the cache with them, and no other row's.
+    end = policy.eos_ids[0]
+    with torch.no_grad():
+        policy.model.get_output_embeddings().weight[end] *= 3
+    torch.manual_seed(0)
+    rounds = rollout.sample(policy, prompts, 16, 30, 0.7, round_length=3, keep_logp=True)
+    assert len(set(rounds.response_lengths.tolist())) > 3
+    scores = score_batch(policy.model, rounds, temperature=0.7)
+    assert (rounds.sampling_logp - scores.logp).abs().max() < 1e-4

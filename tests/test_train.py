@@ -3,7 +3,6 @@
 import errno
 import json
 import math
-import os
 import re
 import signal
 import subprocess
@@ -144,7 +143,7 @@ def test_fault_14_a_killed_and_resumed_run_writes_the_same_metrics_byte_for_byte
     with (killed / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "accur')  # a line cut in the middle
     again = command("--resume", killed)
-    out, err = again.communicate(timeout=120)
+    _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert without_times(killed) == without_times(whole)
     assert without_times(killed).count("\n") == 9
@@ -304,8 +303,7 @@ def test_toy_questions_have_right_answers_and_solutions_the_intended_defects():
 
     rng, outcomes = random.Random(0), []
     for question in toy.training_questions(2000):
-        value = eval(question.text, {"__builtins__": {}})  # our own text, digits and signs
-        assert question.gold == str(value)
+        assert question.gold == str(sum(map(int, re.findall(r"[+-]?\d", question.text))))
         outcomes.append(grade(toy.worked_solution(question.text, rng), question.gold).outcome)
     assert 0.14 < outcomes.count("no answer") / 2000 < 0.22
     assert 0.5 < outcomes.count("correct") / 2000 < 0.75
@@ -487,4 +485,3 @@ def test_the_source_imports_nothing_but_the_named_packages():
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 assert name.split(".")[0] in allowed | ours, (file.name, name)
-    assert {"os", "json"} <= set(sys.stdlib_module_names) and os.path.exists(ROOT / "train.py")
