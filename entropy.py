@@ -135,13 +135,14 @@ def micro_batches(lengths, token_budget):
     >>> [rows.tolist() for rows in micro_batches(torch.tensor([2, 9, 3, 8]), 16)]
     [[1], [3], [2, 0]]
     """
-    batches, rows = [], []
-    for row in lengths.argsort(descending=True, stable=True).tolist():
-        if rows and (len(rows) + 1) * int(lengths[rows[0]]) > token_budget:
-            batches.append(torch.tensor(rows))
-            rows = []
+    batches, rows, width = [], [], 0
+    longest_first = lengths.sort(descending=True, stable=True)
+    for length, row in zip(*(column.tolist() for column in longest_first), strict=True):
+        if not rows or (len(rows) + 1) * width > token_budget:
+            rows, width = [], length
+            batches.append(rows)
         rows.append(row)
-    return [*batches, torch.tensor(rows)] if rows else batches
+    return [torch.tensor(rows) for rows in batches]
 
 
 @torch.no_grad()

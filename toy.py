@@ -41,6 +41,7 @@ OTHER_LANGUAGE = 0.08  # ... that it ends in Chinese
 WARMUP_STEPS = 500
 WARMUP_BATCH = 64
 WARMUP_LEARNING_RATE = 4e-3
+WARMUP_BETAS = (0.9, 0.999)
 
 
 def chain(rng: random.Random) -> str:
@@ -156,7 +157,9 @@ def warm_up(policy: Policy, seed: int = 0) -> None:
     rng = random.Random(seed)
     eos, pad = policy.tokenizer.eos_token, policy.tokenizer.pad_token_id
     questions = distinct_chains(20_000, held_out=False, seed=seed)
-    optimizer = torch.optim.AdamW(policy.model.parameters(), WARMUP_LEARNING_RATE, fused=True)
+    optimizer = torch.optim.AdamW(
+        policy.model.parameters(), WARMUP_LEARNING_RATE, betas=WARMUP_BETAS, fused=True
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, WARMUP_STEPS)
     for step in (bar := tqdm(range(WARMUP_STEPS), desc="warm-up", unit="step")):
         asked = rng.choices(questions, k=WARMUP_BATCH)

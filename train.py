@@ -206,20 +206,22 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
     """updates_per_step optimizer steps, each on a minibatch of whole groups; see policy_loss.
 
     A minibatch is cut into micro-batches by padded tokens. Its count of response tokens is taken
-    before the cut, so the gradient does not depend on it. An optimizer step whose loss or gradient
-    is not finite is skipped.
+    before the cut, so the gradient does not depend on it. Rollouts without an advantage have no
+    gradient: they are counted and not run. An optimizer step whose loss or gradient is not finite
+    is skipped.
     """
     model = policy.model
     # Training mode switches gradient checkpointing on and nothing else: there is no dropout.
     model.train(options.gradient_checkpointing)
-    losses, norms, clipped, tokens, log_ratios, skipped = [], [], 0, 0, 0.0, 0
+    losses, norms, clipped, tokens, log_ratios, tokens_run, skipped = [], [], 0, 0, 0.0, 0, 0
     groups = torch.arange(len(rollouts.texts)).view(-1, options.group_size)
     for minibatch in groups.tensor_split(min(options.updates_per_step, len(groups))):
         minibatch = minibatch.flatten()
         token_count = int(rollouts.response_mask[minibatch].sum())
+        taught = minibatch[(advantages[minibatch] != 0).any(1).cpu()]
         loss = 0.0
-        for rows in micro_batches(rollouts.lengths[minibatch], options.micro_batch_tokens):
-            rows = minibatch[rows]
+        for rows in micro_batches(rollouts.lengths[taught], options.micro_batch_tokens):
+            rows = taught[rows]
             part = rollouts.rows(rows)
             width = part.input_ids.shape[1]
             with precision:
@@ -245,6 +247,7 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
             loss += part_loss.item()
             clipped += int(was_clipped.sum())
             log_ratios += (old - logp.detach()).sum().item()
+            tokens_run += int(part.response_mask.sum())
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm).item()
         if math.isfinite(loss) and math.isfinite(norm):
             optimizer.step()
@@ -261,7 +264,7 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
         "loss": sum(losses) / len(losses) if losses else None,
         "grad_norm": sum(norms) / len(norms) if norms else None,
         "clip_fraction": clipped / tokens,
-        "approx_kl": log_ratios / tokens if math.isfinite(log_ratios) else None,
+        "approx_kl": log_ratios / max(tokens_run, 1) if math.isfinite(log_ratios) else None,
         "skipped_updates": skipped,
     }
 
