@@ -38,10 +38,9 @@ GIBBERISH = 0.10  # ... that a solution holds a line that has nothing to do with
 UNBOXED = 0.10  # ... that it ends "so 3"
 OTHER_LANGUAGE = 0.08  # ... that it ends in Chinese
 
-WARMUP_STEPS = 500
-WARMUP_BATCH = 64
+WARMUP_STEPS = 1000
+WARMUP_BATCH = 32
 WARMUP_LEARNING_RATE = 4e-3
-WARMUP_BETAS = (0.9, 0.999)
 
 
 def chain(rng: random.Random) -> str:
@@ -99,24 +98,25 @@ def worked_solution(question: str, rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def distinct_chains(count: int, held_out: bool, seed: int) -> list[str]:
-    """`count` different questions from one side of the split by hash."""
-    rng, found = random.Random(seed), {}
+def chains(count: int, held_out: bool, seed: int) -> list[str]:
+    """`count` questions from one side of the split by hash; the short ones, being few, recur."""
+    rng, found = random.Random(seed), []
     while len(found) < count:
         question = chain(rng)
         if is_held_out(question) == held_out:
-            found[question] = None
-    return list(found)
+            found.append(question)
+    return found
 
 
 def training_questions(count: int = 20_000) -> list[Question]:
     """Questions for GRPO, none of them held out."""
-    return [Question(q, answer(q)) for q in distinct_chains(count, held_out=False, seed=1)]
+    return [Question(q, answer(q)) for q in chains(count, held_out=False, seed=1)]
 
 
 def held_out_questions(count: int = 400) -> list[Question]:
-    """Questions for evaluation: neither the warm-up nor GRPO ever sees one of them."""
-    return [Question(q, answer(q)) for q in distinct_chains(count, held_out=True, seed=2)]
+    """Different questions for evaluation: neither the warm-up nor GRPO ever sees one of them."""
+    different = dict.fromkeys(chains(2 * count, held_out=True, seed=2))
+    return [Question(q, answer(q)) for q in list(different)[:count]]
 
 
 def tokenizer() -> Qwen2Tokenizer:
@@ -156,10 +156,8 @@ def warm_up(policy: Policy, seed: int = 0) -> None:
     """Supervised learning on worked solutions, in place: AdamW, cosine decay, mean over solution tokens."""
     rng = random.Random(seed)
     eos, pad = policy.tokenizer.eos_token, policy.tokenizer.pad_token_id
-    questions = distinct_chains(20_000, held_out=False, seed=seed)
-    optimizer = torch.optim.AdamW(
-        policy.model.parameters(), WARMUP_LEARNING_RATE, betas=WARMUP_BETAS, fused=True
-    )
+    questions = list(dict.fromkeys(chains(60_000, held_out=False, seed=seed)))
+    optimizer = torch.optim.AdamW(policy.model.parameters(), WARMUP_LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, WARMUP_STEPS)
     for step in (bar := tqdm(range(WARMUP_STEPS), desc="warm-up", unit="step")):
         asked = rng.choices(questions, k=WARMUP_BATCH)

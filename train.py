@@ -156,11 +156,11 @@ class Options:
 # What --model toy puts in place of those defaults; what is given by hand still wins.
 TOY = {
     "data": "toy",
-    "steps": 200,
+    "steps": 300,
     "questions_per_step": 16,
     "updates_per_step": 2,
     "max_response_length": 64,
-    "learning_rate": 2e-4,
+    "learning_rate": 1e-4,
     "warmup_steps": 0,
     "weight_decay": 0.0,
     "sample_round_length": 16,
@@ -306,6 +306,18 @@ def token_metrics(batch: Batch, scores: TokenScores, advantages, shaped) -> dict
         "token_gradient": token_mean(scores.gradient * shaped.abs(), mask),
         "advantage_polarity": token_mean(scores.polarity * shaped, mask),
         "shaping_change": token_mean((shaped - every).abs(), mask) / size if size else 0.0,
+    }
+
+
+def evaluation_metrics(summary: dict | None) -> dict:
+    """Means over the held-out questions, None on a step without an evaluation."""
+    if summary is None:
+        return dict.fromkeys(("eval_accuracy", "eval_maj", "eval_pass", "eval_entropy"))
+    return {
+        "eval_accuracy": summary["acc"]["mean"],
+        "eval_maj": summary["maj"]["mean"],
+        "eval_pass": summary["pass"][str(summary["samples"])]["mean"],
+        "eval_entropy": summary["entropy"]["mean"],
     }
 
 
@@ -555,7 +567,6 @@ def save_checkpoint(run: Path, policy, optimizer, progress: Progress, options) -
     except Exception as error:  # safetensors and torch have their own for a full disk
         shutil.rmtree(unfinished, ignore_errors=True)
         raise OSError(f"the checkpoint {folder} could not be written ({error})") from error
-    shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     for old in checkpoints(run)[: -options.keep_checkpoints]:
         shutil.rmtree(old)
@@ -694,11 +705,7 @@ def train(options: Options) -> None:
             due = options.eval_every and progress.step % options.eval_every == 0
             if due or progress.step == options.steps:
                 progress.latest = evaluation()
-            for name in ("acc", "maj", "pass", "entropy"):
-                value = progress.latest[name] if due else None
-                if name == "pass" and due:
-                    value = value[str(options.eval_samples)]
-                metrics[f"eval_{name}"] = value["mean"] if due else None
+            metrics |= evaluation_metrics(progress.latest if due else None)
             log.write(json.dumps(metrics) + "\n")
             log.flush()
             for name, sentence in alarms(metrics, options).items():
@@ -898,13 +905,12 @@ def draw_figure(run: Path, progress: Progress) -> str:
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
     curve(above, "reward", "reward of training rollouts", "black")
-    evaluated = [line for line in lines if line["eval_acc"] is not None]
-    points = [(0, progress.before["acc"])] + [
-        (line["step"], line["eval_acc"]) for line in evaluated
+    points = [(0, progress.before["acc"]["mean"])]
+    points += [
+        (line["step"], line["eval_accuracy"]) for line in lines if line["eval_accuracy"] is not None
     ]
     above.plot(
-        [x for x, _ in points],
-        [y if isinstance(y, float) else y["mean"] for _, y in points],
+        *zip(*points, strict=True),
         "o--",
         color="tab:orange",
         markersize=4,

@@ -293,7 +293,7 @@ def test_held_out_questions_are_in_no_training_set(tmp_path):
     held_out = {q.text for q in toy.held_out_questions()}
     assert len(held_out) == 400 and all(map(is_held_out, held_out))
     assert not held_out & {q.text for q in toy.training_questions()}
-    assert not held_out & set(toy.distinct_chains(20_000, held_out=False, seed=0))  # the warm-up's
+    assert not held_out & set(toy.chains(20_000, held_out=False, seed=0))  # the warm-up's
 
 
 def test_toy_questions_have_right_answers_and_solutions_the_intended_defects():
