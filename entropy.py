@@ -133,7 +133,7 @@ def micro_batches(lengths, token_budget):
     is a batch of its own.
 
     >>> [rows.tolist() for rows in micro_batches(torch.tensor([2, 9, 3, 8]), 16)]
-    [[1], [3], [2, 0]]
+    [[1], [3, 2], [0]]
     """
     batches, rows, width = [], [], 0
     longest_first = lengths.sort(descending=True, stable=True)

@@ -207,8 +207,8 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
 
     A minibatch is cut into micro-batches by padded tokens. Its count of response tokens is taken
     before the cut, so the gradient does not depend on it. Rollouts without an advantage have no
-    gradient: they are counted and not run. An optimizer step whose loss or gradient is not finite
-    is skipped.
+    gradient: they are counted and not run, and a minibatch of such alone makes no optimizer step.
+    One whose loss or gradient is not finite is skipped.
     """
     model = policy.model
     # Training mode switches gradient checkpointing on and nothing else: there is no dropout.
@@ -248,6 +248,11 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
             clipped += int(was_clipped.sum())
             log_ratios += (old - logp.detach()).sum().item()
             tokens_run += int(part.response_mask.sum())
+        tokens += token_count
+        if not len(taught):
+            losses.append(0.0)
+            norms.append(0.0)
+            continue
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm).item()
         if math.isfinite(loss) and math.isfinite(norm):
             optimizer.step()
@@ -258,7 +263,6 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
             skipped += 1
             progress.skipped_in_a_row += 1
         optimizer.zero_grad()
-        tokens += token_count
     model.eval()
     return {
         "loss": sum(losses) / len(losses) if losses else None,
