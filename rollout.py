@@ -19,13 +19,20 @@ from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
 
 from data import InputError, Question, draw
 from reward import Grade, grade, overlong_penalty
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"
+PROBE = "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't x_1"  # tokenized to see whether two tokenizers agree
 PROMPT_FILE = "prompt.json"  # how a checkpoint's questions were asked, kept beside its weights
 
 
@@ -132,8 +139,12 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
             if ("dropout" in key or "pdrop" in key) and isinstance(value, float):
                 setattr(config, key, 0.0)
         model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        asked = {}
+        if (path / PROMPT_FILE).is_file():
+            asked = json.loads((path / PROMPT_FILE).read_text(encoding="utf-8"))
+        reader = PreTrainedTokenizerFast if asked.get("generic_tokenizer") else AutoTokenizer
+        tokenizer = reader.from_pretrained(name, padding_side="left")
+    except Exception as error:  # noqa: BLE001 - files, hub and libraries each raise their own kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"--model: cannot load {name!r}: {reason} Where no hub can be reached, give the path of a "
@@ -152,9 +163,6 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
         eos_token_id=sorted(eos_ids), pad_token_id=tokenizer.pad_token_id
     )
 
-    asked = {}
-    if (path / PROMPT_FILE).is_file():
-        asked = json.loads((path / PROMPT_FILE).read_text(encoding="utf-8"))
     if template is None:
         plain = "chat" if tokenizer.chat_template else PLAIN_TEMPLATE
         template = asked.get("template", plain)
@@ -168,11 +176,24 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
 
 
 def save_policy(policy: Policy, folder) -> None:
-    """Write the weights, the tokenizer and the way of asking as a folder that Auto classes load."""
+    """Write the weights, the tokenizer and the way of asking as a folder that the Auto classes load.
+
+    For some model types AutoTokenizer takes the type's own class whatever the folder says, and
+    tokenizes otherwise than what was saved. That is looked for here, told, and remembered for
+    load_policy.
+    """
     folder = Path(folder)
     policy.model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
     asked = {"template": policy.template, "instruction": policy.instruction}
+    read_back = AutoTokenizer.from_pretrained(folder)
+    if read_back(PROBE)["input_ids"] != policy.tokenizer(PROBE)["input_ids"]:
+        asked["generic_tokenizer"] = True
+        print(
+            f"{folder}: AutoTokenizer does not read this tokenizer as it is; elsewhere load it with "
+            "PreTrainedTokenizerFast.from_pretrained",
+            file=sys.stderr,
+        )
     (folder / PROMPT_FILE).write_text(json.dumps(asked, indent=2), encoding="utf-8")
 
 

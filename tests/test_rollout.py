@@ -5,7 +5,12 @@ import types
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
 
 import rollout
 import toy
@@ -168,6 +173,33 @@ def test_fault_18_a_saved_folder_tokenizes_and_weighs_the_same_through_the_auto_
         policy.model.state_dict().items(), model.state_dict().items(), strict=True
     ):
         assert name == other and torch.equal(mine, loaded)
+
+
+def test_fault_18_a_tokenizer_that_auto_tokenizer_misreads_is_told_and_read_right_by_us(
+    tmp_path, capsys
+):
+    letters = [chr(code) for code in range(32, 127)] + ["\n", "é"]
+    vocab = {token: i for i, token in enumerate(["<end>", "<unk>", *letters])}
+    special = [
+        {"id": i, "content": token, "special": True, "normalized": False}
+        | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+        for i, token in enumerate(["<end>", "<unk>"])
+    ]
+    parts = dict.fromkeys(
+        ("truncation", "padding", "normalizer", "pre_tokenizer", "post_processor")
+    )
+    bpe = {"type": "BPE", "unk_token": "<unk>", "vocab": vocab, "merges": []}
+    file = {"version": "1.0", "added_tokens": special, "decoder": {"type": "Fuse"}, "model": bpe}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(file | parts))
+    letters_only = PreTrainedTokenizerFast(
+        tokenizer_file=str(tmp_path / "tokenizer.json"), eos_token="<end>", unk_token="<unk>"
+    )
+    policy = toy.untrained_policy()._replace(tokenizer=letters_only)
+    rollout.save_policy(policy, tmp_path / "saved")
+    assert "AutoTokenizer" in capsys.readouterr().err
+    loaded = rollout.load_policy(str(tmp_path / "saved"), "cpu")
+    assert rollout.encode_prompt(loaded, "1 + 2") == rollout.encode_prompt(policy, "1 + 2")
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved")("1 + 2") != letters_only("1 + 2")
 
 
 def test_fault_09_weights_are_float32_and_feel_a_small_step(rotary_folder, tmp_path):
