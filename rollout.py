@@ -127,11 +127,11 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
     if a_path and not path.is_dir():
         raise InputError(
             f"--model: there is no model folder {name}; give one written by save_pretrained, or a "
-            "model id such as Qwen/Qwen2.5-0.5B-Instruct."
+            "model id such as Qwen/Qwen2.5-0.5B-Instruct"
         )
     if path.is_dir() and not (path / "config.json").is_file():
         raise InputError(
-            f"--model: the folder {name} holds no config.json, so it is no model folder."
+            f"--model: the folder {name} holds no config.json, so it is no model folder"
         )
     try:
         config = AutoConfig.from_pretrained(name)
@@ -148,14 +148,14 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"--model: cannot load {name!r}: {reason} Where no hub can be reached, give the path of a "
-            "local model folder."
+            "local model folder"
         ) from None
 
     eos = model.generation_config.eos_token_id
     eos_ids = {*(eos if isinstance(eos, list) else [eos]), tokenizer.eos_token_id} - {None}
     if not eos_ids:
         raise InputError(
-            f"--model: {name} has no end-of-sequence token, so no response would ever end."
+            f"--model: {name} has no end-of-sequence token, so no response would ever end"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = min(eos_ids)
@@ -167,9 +167,9 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
         plain = "chat" if tokenizer.chat_template else PLAIN_TEMPLATE
         template = asked.get("template", plain)
     if template == "chat" and not tokenizer.chat_template:
-        raise InputError(f"--template chat: the tokenizer of {name} has no chat template.")
+        raise InputError(f"--template chat: the tokenizer of {name} has no chat template")
     if template != "chat" and "{question}" not in template:
-        raise InputError("--template: it must be 'chat' or a text that contains {question}.")
+        raise InputError("--template: it must be 'chat' or a text that contains {question}")
     if instruction is None:
         instruction = asked.get("instruction", INSTRUCTION)
     return Policy(model.to(device).eval(), tokenizer, template, instruction, tuple(sorted(eos_ids)))
@@ -280,7 +280,7 @@ def _generate(policy, prompts, settings, max_length, round_length):
             if "probability tensor" not in str(error):
                 raise
             raise InputError(
-                "--model: its logits are not finite, so nothing can be sampled."
+                "--model: its logits are not finite, so nothing can be sampled"
             ) from None
         new = output.sequences[:, ids.shape[1] :]  # (rows, up to round_length)
         length += new.shape[1]

@@ -95,11 +95,15 @@ class Options:
     # The batch
     steps: int = option(500, "training steps: batches sampled and trained on")
     questions_per_step: int = option(64, "questions of a batch")
-    group_size: int = option(8, "G, rollouts of a question")
+    group_size: int = option(
+        8, "G, rollouts of a question, compared with each other (group_advantages)"
+    )
     updates_per_step: int = option(
         4, "optimizer steps a batch is cut into; divides questions_per_step"
     )
-    temperature: float = option(1.0, "of sampling, and of all log-probabilities and entropies")
+    temperature: float = option(
+        1.0, "of sampling, p = softmax(z / temperature), and of all log-probabilities and entropies"
+    )
     max_prompt_length: int = option(1024, "tokens; questions with longer prompts are left out")
     max_response_length: int = option(2048, "L, tokens; longer responses are truncated")
     dynamic_sampling: bool = option(
@@ -109,18 +113,24 @@ class Options:
         10, "with --dynamic_sampling: batches sampled for a step before it trains on what there is"
     )
     overlong_buffer: int = option(0, "b, tokens before the limit where the penalty begins; 0 = off")
-    overlong_penalty: float = option(1.0, "penalty (length - (L - b)) / b taken off the reward")
+    overlong_penalty: float = option(
+        1.0, "beyond L - b tokens the reward loses this times (length - (L - b)) / b"
+    )
     # The update
-    learning_rate: float = option(1e-6, "of AdamW, constant after the warm-up")
+    learning_rate: float = option(1e-6, "of AdamW, per optimizer step, constant after the warm-up")
     warmup_steps: int = option(10, "training steps of linear learning-rate warm-up")
     weight_decay: float = option(0.1, "of AdamW")
-    max_grad_norm: float = option(1.0, "the gradient's norm is clipped to this")
-    clip_low: float = option(0.2, "eps_low: the ratio rho is clamped to at least 1 - eps_low")
-    clip_high: float = option(0.28, "eps_high: ... to at most 1 + eps_high (clip-higher)")
+    max_grad_norm: float = option(1.0, "the norm of the whole gradient is clipped to this")
+    clip_low: float = option(
+        0.2, "eps_low: rho = exp(logp - old logp) is clamped to at least 1 - eps_low"
+    )
+    clip_high: float = option(
+        0.28, "eps_high: rho is clamped to at most 1 + eps_high (clip-higher)"
+    )
     ppl_alpha: float = option(
         0.0,
-        "alpha of A (1 - alpha w_ppl): 0 = off, the paper's method is 0.01, negative = its contrast "
-        "that favours high perplexity",
+        "alpha of A (1 - alpha w_ppl): 0 = off, the paper's method is 0.01, negative = its contrast, "
+        "which favours high perplexity",
     )
     position_gamma: float = option(
         0.0, "gamma of the bonus gamma sigmoid(k (r - 0.5)): 0 = off, the paper's method is 0.1"
@@ -129,7 +139,7 @@ class Options:
         15.0, "k of that bonus: positive favours late tokens, negative early ones (the contrast)"
     )
     shaping_start: int = option(0, "step from which on the two methods above act")
-    # Memory and speed; none of these changes a result
+    # Memory and speed. The first two change which random numbers are drawn, none the distribution
     sample_batch_size: int = option(256, "rollouts generated at a time")
     sample_round_length: int = option(
         256, "tokens generated before the rollouts that have ended leave the batch"
@@ -143,8 +153,10 @@ class Options:
     eval_every: int = option(50, "steps between evaluations on held-out questions; 0 = ends only")
     eval_questions: int = option(200, "held-out questions of an evaluation")
     eval_samples: int = option(8, "n, rollouts of each in Acc@n, Maj@n and Pass@n")
-    eval_temperature: float = option(0.6, "of evaluation")
-    eval_top_p: float = option(0.95, "of evaluation")
+    eval_temperature: float = option(0.6, "of evaluation; 0 = greedy")
+    eval_top_p: float = option(
+        0.95, "of evaluation: tokens are drawn from the likeliest with this mass"
+    )
     checkpoint_every: int = option(50, "steps between checkpoints; 0 = first and last only")
     keep_checkpoints: int = option(2, "how many of the last checkpoints are kept")
     save_rollouts_every: int = option(10, "steps between parquet files of rollouts; 0 = never")
@@ -435,16 +447,16 @@ def parse(argv: list[str]) -> Options:
     if given.resume:
         config = Path(given.resume) / "config.json"
         if given.run:
-            raise InputError("--run: a resumed run stays in its folder; leave the option out.")
+            raise InputError("--run: a resumed run stays in its folder; leave the option out")
         if not config.is_file():
-            raise InputError(f"--resume: {given.resume} is no run folder, it holds no config.json.")
+            raise InputError(f"--resume: {given.resume} is no run folder, it holds no config.json")
         argv = [str(config), *argv]
         before, given = parse_options(Options, argv[:1]), parse_options(Options, argv)
         for name in ("model", "data", "eval_data", "seed"):
             if getattr(before, name) != getattr(given, name):
                 raise InputError(
                     f"--{name}: a resumed run keeps its {name}, {getattr(before, name)!r}; "
-                    "leave the option out or start a new run."
+                    "leave the option out or start a new run"
                 )
     options = parse_options(Options, argv, TOY if given.model == "toy" else None)
     check(options)
@@ -464,7 +476,7 @@ def check(options: Options) -> None:
     for least, names in at_least.items():
         for name in names.split():
             if not getattr(options, name) >= least:
-                raise InputError(f"--{name} {getattr(options, name)}: it must be at least {least}.")
+                raise InputError(f"--{name} {getattr(options, name)}: it must be at least {least}")
     for name in (
         "temperature",
         "learning_rate",
@@ -473,26 +485,24 @@ def check(options: Options) -> None:
         "held_out_fraction",
     ):
         if not 0 < getattr(options, name) < math.inf:
-            raise InputError(f"--{name} {getattr(options, name)}: it must be above 0.")
+            raise InputError(f"--{name} {getattr(options, name)}: it must be above 0")
     for name in ("eval_top_p", "held_out_fraction", "clip_low"):
         if getattr(options, name) > 1:
-            raise InputError(f"--{name} {getattr(options, name)}: it must be at most 1.")
+            raise InputError(f"--{name} {getattr(options, name)}: it must be at most 1")
     for name in ("ppl_alpha", "position_gamma", "position_steepness", "clip_high"):
         if not math.isfinite(getattr(options, name)):
-            raise InputError(f"--{name} {getattr(options, name)}: it must be a finite number.")
+            raise InputError(f"--{name} {getattr(options, name)}: it must be a finite number")
     if options.position_gamma < 0:
-        raise InputError(
-            "--position_gamma: it must be at least 0; --position_steepness has a sign."
-        )
+        raise InputError("--position_gamma: it must be at least 0; --position_steepness has a sign")
     if options.questions_per_step % options.updates_per_step:
         raise InputError(
             f"--updates_per_step {options.updates_per_step} does not divide --questions_per_step "
-            f"{options.questions_per_step}; every update takes the same number of questions."
+            f"{options.questions_per_step}; every update takes the same number of questions"
         )
     if options.overlong_buffer > options.max_response_length:
-        raise InputError("--overlong_buffer: it must not exceed --max_response_length.")
+        raise InputError("--overlong_buffer: it must not exceed --max_response_length")
     if not options.data:
-        raise InputError("--data: name the training questions, such as gsm8k or a .jsonl file.")
+        raise InputError("--data: name the training questions, such as gsm8k or a .jsonl file")
 
 
 def uses_bfloat16(options) -> bool:
@@ -528,7 +538,7 @@ def load_data(policy, options) -> tuple[list[Question], list[Question]]:
         if not short:
             raise InputError(
                 f"--max_prompt_length {options.max_prompt_length}: no {name} question is that short, "
-                "or there is none."
+                "or there is none"
             )
         return short
 
@@ -618,7 +628,7 @@ def fresh_run_folder(options) -> Path:
         if run.exists() and (not run.is_dir() or any(run.iterdir())):
             raise InputError(
                 f"--run: {run} already holds something; choose another name, or go on with a run by "
-                f"--resume {run}."
+                f"--resume {run}"
             )
     else:
         name = f"{Path(options.model).name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -640,7 +650,7 @@ def start(options):
     if options.resume:
         if not (found := checkpoints(Path(options.resume))):
             raise InputError(
-                f"--resume: {options.resume} holds no checkpoint; start again with another --run."
+                f"--resume: {options.resume} holds no checkpoint; start again with another --run"
             )
         last = found[-1]
     model = options.model
@@ -721,7 +731,7 @@ def train(options: Options) -> None:
                 raise InputError(
                     f"--learning_rate: {progress.skipped_in_a_row} losses in a row were not finite, so "
                     f"the run stops; its last checkpoint, {checkpoints(run)[-1]}, is intact: go on "
-                    f"with --resume {run} and a lower rate."
+                    f"with --resume {run} and a lower rate"
                 )
             if due or interrupted or progress.step == options.steps:
                 save_checkpoint(run, policy, optimizer, progress, options)
