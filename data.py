@@ -19,7 +19,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -337,6 +337,11 @@ def draw(questions: Sequence, seed: int, start: int, count: int) -> list:
         random.Random(f"{seed}/{epoch}").shuffle(order)
         drawn += [questions[i] for i in order[offset : offset + count - len(drawn)]]
     return drawn
+
+
+def option(default, text: str):
+    """A field of a dataclass of options, with its help text."""
+    return field(default=default, metadata={"help": text})
 
 
 def parse_options(

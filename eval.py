@@ -34,7 +34,7 @@ import torch
 import transformers
 from tqdm import tqdm
 
-from data import InputError, load_questions, parse_options
+from data import InputError, load_questions, option, parse_options
 from entropy import per_rollout, score_batch
 from reward import grade, is_equivalent
 from rollout import encode_prompt, load_policy, sample
@@ -311,11 +311,6 @@ def table(rows: dict[str, dict]) -> str:
 # ----------------------------------------------------------------------------- the program
 
 
-def option(default, text):
-    """A field of Options with its help text."""
-    return dataclasses.field(default=default, metadata={"help": text})
-
-
 @dataclasses.dataclass
 class Options:
     """Every option of eval.py."""
@@ -380,6 +375,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def choose_precision(name: str, device: torch.device) -> torch.autocast:
+    """auto, float32 or bfloat16 -> the context of a forward pass; auto is bfloat16 on cuda alone."""
+    bfloat16 = name == "bfloat16" or (name == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+
+
 def parse(argv: list[str]) -> Options:
     """Options from the command line, the toy's over the defaults. Raises InputError."""
     options = parse_options(Options, argv, description=__doc__.split("\n\n")[0])
@@ -439,9 +440,7 @@ def run(options: Options) -> None:
     """Ask the models the questions, print what came of it, and write the records."""
     path = output_path(options)
     device = choose_device(options.device)
-    bfloat16 = options.precision == "bfloat16"
-    bfloat16 |= options.precision == "auto" and device.type == "cuda"
-    precision = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    precision = choose_precision(options.precision, device)
     columns = {"question_column": options.question_column, "answer_column": options.answer_column}
     sets = {
         name: load_questions(name, **columns)[: options.limit or None]

@@ -32,7 +32,7 @@ import torch
 import transformers
 from tqdm import tqdm
 
-from data import InputError, Question, load_questions, parse_options, split_held_out
+from data import InputError, Question, load_questions, option, parse_options, split_held_out
 from entropy import (
     TokenScores,
     log_perplexity,
@@ -42,16 +42,11 @@ from entropy import (
     score_batch,
     token_mean,
 )
-from eval import choose_device, evaluate, summarize, table
+from eval import choose_device, choose_precision, evaluate, summarize, table
 from loss import group_advantages, policy_loss, position_shaping, ppl_shaping, relative_position
 from rollout import Batch, encode_prompt, gather, load_policy, sample, save_policy
 
 RUNS = Path(__file__).parent / "runs"
-
-
-def option(default, text):
-    """A field of Options with its help text."""
-    return dataclasses.field(default=default, metadata={"help": text})
 
 
 @dataclasses.dataclass
@@ -357,10 +352,10 @@ def sampling_difference(policy, asked: list[Question], options, precision) -> fl
     return (few.sampling_logp - scores.logp).abs().max().item()
 
 
-def alarms(metrics: dict, options) -> dict[str, str]:
+def alarms(metrics: dict, options, bfloat16: bool) -> dict[str, str]:
     """What is wrong with a step, in words: {name of the alarm: sentence}."""
     found = {}
-    limit = 0.1 if uses_bfloat16(options) else 1e-3
+    limit = 0.1 if bfloat16 else 1e-3
     if (difference := metrics["sampling_logp_difference"]) is not None and difference > limit:
         found["sampling"] = (
             f"generation and the scorer disagree by {difference:.2g} in log-probability (expected "
@@ -505,13 +500,6 @@ def check(options: Options) -> None:
         raise InputError("--data: name the training questions, such as gsm8k or a .jsonl file")
 
 
-def uses_bfloat16(options) -> bool:
-    """Whether activations are bfloat16."""
-    if options.precision == "auto":
-        return choose_device(options.device).type == "cuda"
-    return options.precision == "bfloat16"
-
-
 def load_data(policy, options) -> tuple[list[Question], list[Question]]:
     """(training, held out), no question on both sides, none with a prompt that is too long."""
     columns = (options.question_column, options.answer_column)
@@ -645,7 +633,7 @@ def fresh_run_folder(options) -> Path:
 def start(options):
     """Everything a run needs before its first step."""
     device = choose_device(options.device)
-    precision = torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(options))
+    precision = choose_precision(options.precision, device)
     last = None
     if options.resume:
         if not (found := checkpoints(Path(options.resume))):
@@ -711,38 +699,42 @@ def train(options: Options) -> None:
         progress.before = progress.latest = evaluation()
         save_checkpoint(run, policy, optimizer, progress, options)
 
+    with precision:
+        bfloat16 = torch.is_autocast_enabled(policy.model.device.type)
     print(f"run folder: {run}")
-    with interruptible() as interrupted, (run / "metrics.jsonl").open("a", encoding="utf-8") as log:
-        bar = tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step")
+    with (
+        interruptible() as interrupted,
+        (run / "metrics.jsonl").open("a", encoding="utf-8") as log,
+        tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step") as bar,
+    ):
         while progress.step < options.steps and not interrupted:
             metrics = training_step(run, policy, optimizer, questions, progress, options, precision)
+            last_step = progress.step == options.steps
             due = options.eval_every and progress.step % options.eval_every == 0
-            if due or progress.step == options.steps:
+            if due or last_step:
                 progress.latest = evaluation()
             metrics |= evaluation_metrics(progress.latest if due else None)
             log.write(json.dumps(metrics) + "\n")
             log.flush()
-            for name, sentence in alarms(metrics, options).items():
+            for name, sentence in alarms(metrics, options, bfloat16).items():
                 if name not in progress.alarms:
                     progress.alarms.append(name)
                     tqdm.write(f"step {progress.step}: {sentence}", file=sys.stderr)
-            due = options.checkpoint_every and progress.step % options.checkpoint_every == 0
             if progress.skipped_in_a_row >= 5:
                 raise InputError(
                     f"--learning_rate: {progress.skipped_in_a_row} losses in a row were not finite, so "
                     f"the run stops; its last checkpoint, {checkpoints(run)[-1]}, is intact: go on "
                     f"with --resume {run} and a lower rate"
                 )
-            if due or interrupted or progress.step == options.steps:
+            due = options.checkpoint_every and progress.step % options.checkpoint_every == 0
+            if due or last_step or interrupted:
                 save_checkpoint(run, policy, optimizer, progress, options)
             bar.update()
-            entropy = metrics["entropy"]
             bar.set_postfix(
                 reward=f"{metrics['reward']:.2f}",
-                entropy="none" if entropy is None else f"{entropy:.3f}",
+                entropy=f"{metrics['entropy']:.3f}",
                 length=f"{metrics['response_length']:.0f}",
             )
-        bar.close()
     if progress.step < options.steps:
         print(f"stopped after step {progress.step}; go on with: python train.py --resume {run}")
         sys.exit(128 + interrupted[0])

@@ -361,7 +361,7 @@ def test_alarms_speak_in_words_and_only_when_something_is_off():
         "skipped_updates": 0,
     }
     options = train.parse(["--device", "cpu"])
-    assert train.alarms(fine, options) == {}
+    assert train.alarms(fine, options, bfloat16=False) == {}
     for name, value, word in (
         ("sampling_logp_difference", 2e-3, "disagree"),
         ("truncated_rate", 0.51, "--max_response_length"),
@@ -369,11 +369,11 @@ def test_alarms_speak_in_words_and_only_when_something_is_off():
         ("no_answer_rate", 0.21, "--instruction"),
         ("skipped_updates", 1, "skipped"),
     ):
-        found = train.alarms(fine | {name: value}, options)
+        found = train.alarms(fine | {name: value}, options, bfloat16=False)
         assert len(found) == 1 and word in next(iter(found.values()))
-    options.precision = "bfloat16"  # a disagreement of 0.002 is rounding there
-    assert train.alarms(fine | {"sampling_logp_difference": 2e-3}, options) == {}
-    assert train.alarms(fine | {"sampling_logp_difference": 0.2}, options)
+    # A disagreement of 0.002 is rounding in bf16, and one of 0.2 is not.
+    assert train.alarms(fine | {"sampling_logp_difference": 2e-3}, options, bfloat16=True) == {}
+    assert train.alarms(fine | {"sampling_logp_difference": 0.2}, options, bfloat16=True)
 
 
 def test_an_alarm_sounds_once(small, capsys):
