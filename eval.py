@@ -120,6 +120,7 @@ def evaluate(
     chunk_tokens=1024,
     max_prompt_length=None,
     description="evaluate",
+    round_length=64,
 ) -> list[dict]:
     """Sample n rollouts of each question, grade and score them. One record a question, in order:
 
@@ -133,7 +134,8 @@ def evaluate(
     token of every question is drawn from one stream seeded with `seed` (one seed a question would
     correlate their errors), and the caller's random state is left as it was. precision: a context
     such as torch.autocast, opened around the model's work. At most batch_size rollouts are sampled
-    at a time, in whole questions where n allows; another batch_size draws other tokens.
+    at a time, in whole questions where n allows, and round_length tokens of them (see `sample`);
+    another batch_size or round_length draws other tokens.
 
     Questions with prompts of more than max_prompt_length tokens are left out, and counted on stderr.
     Raises InputError where that leaves none, and where logits are not finite.
@@ -165,7 +167,14 @@ def evaluate(
             batch, prompts = zip(*asked[start : start + step], strict=True)
             with precision or contextlib.nullcontext():
                 rollouts = sample(
-                    policy, prompts, n, max_response_length, temperature, top_p, batch_size
+                    policy,
+                    prompts,
+                    n,
+                    max_response_length,
+                    temperature,
+                    top_p,
+                    batch_size,
+                    round_length,
                 )
                 scores = score_batch(
                     policy.model, rollouts, temperature or 1.0, token_budget, chunk_tokens

@@ -63,7 +63,7 @@ def standardise_without_outliers(values: torch.Tensor) -> torch.Tensor:
     >>> standardise_without_outliers(torch.tensor([1.0, 3.0, 1.0, 3.0, 99.0]))
     tensor([-1.,  1., -1.,  1., 97.])
     """
-    q1, q3 = torch.quantile(values, torch.tensor([0.25, 0.75], device=values.device))
+    q1, q3 = torch.quantile(values, values.new_tensor([0.25, 0.75]))
     fence = 1.5 * (q3 - q1)
     usual = values[(values >= q1 - fence) & (values <= q3 + fence)]
     std = usual.std(correction=0)

@@ -221,7 +221,7 @@ def sample(
     temperature: float = 1.0,
     top_p: float = 1.0,
     batch_size: int = 256,
-    round_length: int = 256,
+    round_length: int = 64,
     min_response_length: int = 0,
     keep_logp: bool = False,
 ) -> Rollouts:
@@ -299,7 +299,7 @@ def _generate(policy, prompts, settings, max_length, round_length):
         rows = [rows[i] for i in going_on.tolist()]
         ids, cache = output.sequences[going_on], output.past_key_values
         mask = torch.cat([mask[going_on], mask.new_ones(len(rows), new.shape[1])], 1)
-        if cache is not None and rows:
+        if cache is not None and rows and ended.any():
             cache.batch_select_indices(going_on)
     return responses, logps
 

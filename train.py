@@ -137,7 +137,7 @@ class Options:
     # Memory and speed. The first two change which random numbers are drawn, none the distribution
     sample_batch_size: int = option(256, "rollouts generated at a time")
     sample_round_length: int = option(
-        256, "tokens generated before the rollouts that have ended leave the batch"
+        64, "tokens generated before the rollouts that have ended leave the batch"
     )
     micro_batch_tokens: int = option(16384, "padded tokens in one forward pass")
     chunk_tokens: int = option(1024, "tokens whose logits are held at a time")
@@ -692,6 +692,7 @@ def train(options: Options) -> None:
             precision,
             options.micro_batch_tokens,
             options.chunk_tokens,
+            round_length=options.sample_round_length,
         )
         return summarize(records)
 
