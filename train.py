@@ -496,42 +496,45 @@ def check(options: Options) -> None:
         )
     if options.overlong_buffer > options.max_response_length:
         raise InputError("--overlong_buffer: it must not exceed --max_response_length")
+    run = Path(options.run)
+    if options.run and run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise InputError(
+            f"--run: {run} already holds something; choose another name, or go on with a run by "
+            f"--resume {run}"
+        )
     if not options.data:
         raise InputError("--data: name the training questions, such as gsm8k or a .jsonl file")
 
 
-def load_data(policy, options) -> tuple[list[Question], list[Question]]:
-    """(training, held out), no question on both sides, none with a prompt that is too long."""
+def load_data(options) -> tuple[list[Question], list[Question]]:
+    """(training, held out), no question on both sides."""
     columns = (options.question_column, options.answer_column)
     questions = load_questions(options.data, True, *columns)
-    if options.data == "toy" and not options.eval_data:
-        held_out = load_questions("toy", False)
-    elif options.eval_data:
+    if options.eval_data:
         held_out = load_questions(options.eval_data, False, *columns)
+    elif options.data == "toy":
+        held_out = load_questions("toy", False)
     else:
         questions, held_out = split_held_out(questions, options.held_out_fraction)
     unseen = {" ".join(question.text.split()) for question in held_out}
-    questions = [q for q in questions if " ".join(q.text.split()) not in unseen]
+    return [q for q in questions if " ".join(q.text.split()) not in unseen], held_out
 
-    def short_enough(questions, name):
-        short = [
-            q for q in questions if len(encode_prompt(policy, q.text)) <= options.max_prompt_length
-        ]
-        if len(short) < len(questions):
-            print(
-                f"left out {len(questions) - len(short)} of {len(questions)} {name} questions: longer "
-                f"than --max_prompt_length {options.max_prompt_length}",
-                file=sys.stderr,
-            )
-        if not short:
-            raise InputError(
-                f"--max_prompt_length {options.max_prompt_length}: no {name} question is that short, "
-                "or there is none"
-            )
-        return short
 
-    held_out = short_enough(held_out, "held-out")[: options.eval_questions]
-    return short_enough(questions, "training"), held_out
+def short_enough(policy, questions: list[Question], name: str, options) -> list[Question]:
+    """Those with a prompt of at most max_prompt_length tokens; the others are counted on stderr."""
+    longest = options.max_prompt_length
+    short = [q for q in questions if len(encode_prompt(policy, q.text)) <= longest]
+    if len(short) < len(questions):
+        print(
+            f"left out {len(questions) - len(short)} of {len(questions)} {name} questions: longer than "
+            f"--max_prompt_length {longest}",
+            file=sys.stderr,
+        )
+    if not short:
+        raise InputError(
+            f"--max_prompt_length {longest}: no {name} question is that short, or there is none"
+        )
+    return short
 
 
 def random_states() -> dict:
@@ -611,14 +614,8 @@ def write_text(path: Path, text: str) -> None:
 
 def fresh_run_folder(options) -> Path:
     """The folder --run names, or a new one named after the model and the time."""
-    if options.run:
-        run = Path(options.run)
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            raise InputError(
-                f"--run: {run} already holds something; choose another name, or go on with a run by "
-                f"--resume {run}"
-            )
-    else:
+    run = Path(options.run)
+    if not options.run:
         name = f"{Path(options.model).name}-{time.strftime('%Y%m%d-%H%M%S')}"
         run, number = RUNS / name, 2
         while run.exists():
@@ -665,8 +662,10 @@ def train(options: Options) -> None:
     """A whole run, from its options to its last table. Raises InputError and OSError."""
     if options.dry_run:
         return dry_run(options)
+    questions, held_out = load_data(options)  # before the model: a wrong name shows at once
     policy, optimizer, precision, last = start(options)
-    questions, held_out = load_data(policy, options)
+    questions = short_enough(policy, questions, "training", options)
+    held_out = short_enough(policy, held_out, "held-out", options)[: options.eval_questions]
     progress = Progress()
     if last:
         run = Path(options.resume)

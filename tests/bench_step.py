@@ -53,7 +53,7 @@ def ours(options) -> None:
     arguments += ["--probe_every", "0", "--learning_rate", "1e-4"]
     chosen = train.parse(arguments)
     policy, optimizer, precision, _ = train.start(chosen)
-    questions, _ = train.load_data(policy, chosen)
+    questions, _ = train.load_data(chosen)
     progress = train.Progress()
     run = Path(tempfile.mkdtemp())
 
