@@ -8,12 +8,11 @@ partial sum and boxes the last:
     12-9=3
     \\boxed{3}
 
-The policy is a Qwen2 of a third of a million parameters whose tokens are
-characters. Before GRPO it is
-warmed up by supervised learning on worked solutions of which some are defective in the ways that real
-base models are: slips of arithmetic, gibberish, an answer outside the box, another language. GRPO then
-has something to repair, and the defects fall one by one as they do in the rising stage of arXiv
-2508.02260. Everything here is ours.
+The policy is a Qwen2 of a third of a million parameters whose tokens are characters. Before GRPO it
+is warmed up by supervised learning on worked solutions of which some are defective in the ways that
+real base models are: slips of arithmetic, gibberish, an answer outside the box, another language.
+GRPO then has something to repair, and the defects fall one by one as they do in the rising stage of
+arXiv 2508.02260. Everything here is ours.
 """
 
 import hashlib
@@ -51,8 +50,8 @@ def chain(rng: random.Random) -> str:
     return text
 
 
-def partial_sums(question: str) -> list[tuple[str, int]]:
-    """The lines of a solution: the left side of each, and its value.
+def partial_sums(question: str, rng: random.Random | None = None) -> list[tuple[str, int]]:
+    """The lines of a solution: the left side of each, and its value. With an rng some values slip.
 
     >>> partial_sums("7+8-3")
     [('7+8', 15), ('15-3', 12)]
@@ -61,6 +60,8 @@ def partial_sums(question: str) -> list[tuple[str, int]]:
     for sign, digit in zip(question[1::2], question[2::2], strict=True):
         left = f"{total}{sign}{digit}"
         total += int(digit) if sign == "+" else -int(digit)
+        if rng and rng.random() < SLIP:
+            total += rng.choice([-2, -1, 1, 2])
         lines.append((left, total))
     return lines
 
@@ -76,13 +77,8 @@ def answer(question: str) -> str:
 
 def worked_solution(question: str, rng: random.Random) -> str:
     """A solution of the kind the warm-up imitates, defects included."""
-    total, lines = int(question[0]), []
-    for sign, digit in zip(question[1::2], question[2::2], strict=True):
-        left = f"{total}{sign}{digit}"
-        total += int(digit) if sign == "+" else -int(digit)
-        if rng.random() < SLIP:
-            total += rng.choice([-2, -1, 1, 2])
-        lines.append(f"{left}={total}")
+    sums = partial_sums(question, rng)
+    lines, total = [f"{left}={value}" for left, value in sums], sums[-1][1]
     if rng.random() < GIBBERISH:
         noise = "".join(
             rng.choice("abcdefghijklmnopqrstuvwxyz ") for _ in range(rng.randint(4, 12))
@@ -120,10 +116,11 @@ def held_out_questions(count: int = 400) -> list[Question]:
 
 
 def tokenizer() -> Qwen2Tokenizer:
-    """One token a character: Qwen2's byte-level tokenizer with no merges.
+    """One token a byte, so one a character of all but the Chinese: Qwen2's tokenizer with no merges.
 
-    A byte outside the printable ones is written as a letter beyond 255, as everywhere in byte-level
-    tokenizers. Being of the model's own class, it is what AutoTokenizer makes of a saved folder.
+    Any text can be written with it. A byte that is not printable goes by a letter beyond 255, as
+    everywhere in byte-level tokenizers. Being of the model's own class, it is what AutoTokenizer makes
+    of a saved folder.
     """
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     letters = [chr(byte) for byte in printable]
@@ -186,9 +183,10 @@ def model_folder() -> str:
     Its name holds a hash of everything it depends on: the sources it is made with, the versions of
     the libraries, and the number of threads, which changes the order of sums.
     """
-    sources = "".join(
-        Path(__file__).with_name(f).read_text() for f in ("toy.py", "entropy.py", "data.py")
-    )
+    files = [
+        Path(__file__).with_name(f"{name}.py") for name in ("toy", "entropy", "data", "rollout")
+    ]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
     versions = (torch.__version__, transformers.__version__, torch.get_num_threads())
     key = hashlib.sha256(f"{sources}{versions}".encode()).hexdigest()[:12]
     folder = CACHE / f"toy-{key}"

@@ -896,7 +896,10 @@ def draw_figure(run: Path, progress: Progress) -> str:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     steps = [line["step"] for line in lines]
 
     def curve(axes, name, label, colour):
