@@ -486,3 +486,19 @@ def test_the_source_imports_nothing_but_the_named_packages():
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 assert name.split(".")[0] in allowed | ours, (file.name, name)
+
+
+def test_the_commands_of_the_readme_are_commands():
+    import shlex
+
+    import eval as evaluation
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^python (train|eval)\.py (.+)$", text, re.MULTILINE)
+    assert len(commands) > 12
+    for program, arguments in commands:
+        words = shlex.split(arguments, comments=True)
+        if words[0].endswith("config.json") or "--resume" in words or "--help" in words:
+            continue
+        options = {"train": train, "eval": evaluation}[program].parse(words)
+        assert options.model != "toy" or program == "train"
