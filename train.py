@@ -25,6 +25,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -510,6 +511,8 @@ def load_data(options) -> tuple[list[Question], list[Question]]:
     """(training, held out), no question on both sides."""
     columns = (options.question_column, options.answer_column)
     questions = load_questions(options.data, True, *columns)
+    if options.data != "toy":  # some sets, DAPO-Math-17k among them, repeat their questions
+        questions = list(dict.fromkeys(questions))
     if options.eval_data:
         held_out = load_questions(options.eval_data, False, *columns)
     elif options.data == "toy":
@@ -648,7 +651,9 @@ def start(options):
     torch.manual_seed(options.seed)
     policy = load_policy(model, device, options.template, options.instruction)
     if options.gradient_checkpointing:
-        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # its newer name is not in every version
+            policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     optimizer = torch.optim.AdamW(
         policy.model.parameters(),
         options.learning_rate,
