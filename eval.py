@@ -488,11 +488,13 @@ def run(options: Options) -> None:
 
     print("mean over questions [95 % interval]")
     if options.compare:
+        label_a, label_b = options.model, options.compare
+        if Path(label_a).name != Path(label_b).name:  # step_300 says as much as its whole path
+            label_a, label_b = Path(label_a).name, Path(label_b).name
         for name in sets:
             a, b = paired(records[options.model, name], records[options.compare, name])
-            both = {options.model: summarize(a), options.compare: summarize(b)}
-            print(f"\n{name}\n\n{report(both)}")
-            print(f"\n{report_comparison(options.model, options.compare, compare(a, b))}")
+            print(f"\n{name}\n\n{report({label_a: summarize(a), label_b: summarize(b)})}")
+            print(f"\n{report_comparison(label_a, label_b, compare(a, b))}")
             for x, y in zip(a, b, strict=True):
                 for record, other in ((x, y), (y, x)):
                     record["only_here"] = any(record["correct"]) and not any(other["correct"])

@@ -365,7 +365,7 @@ def test_command_line_compares_two_models_on_two_sets(model_folder, questions, t
     ):
         assert expected in done.stdout
     assert "4 of 4 questions unsolved" in done.stdout
-    assert f"{other} less {model_folder}, on the same 4 questions" in done.stdout
+    assert "other less tiny, on the same 4 questions" in done.stdout
     assert "not resolved" in done.stdout
     lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
     assert [(line["model"], line["set"], line["question"]) for line in lines] == [
