@@ -14,6 +14,7 @@ import csv
 import difflib
 import hashlib
 import json
+import logging
 import random
 import re
 import sys
@@ -337,6 +338,15 @@ def draw(questions: Sequence, seed: int, start: int, count: int) -> list:
         random.Random(f"{seed}/{epoch}").shuffle(order)
         drawn += [questions[i] for i in order[offset : offset + count - len(drawn)]]
     return drawn
+
+
+def quiet_libraries() -> None:
+    """No warnings and progress bars but our own: what is wrong is told by an InputError."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
 
 
 def option(default, text: str):

@@ -31,10 +31,9 @@ from statistics import fmean
 from typing import Literal
 
 import torch
-import transformers
 from tqdm import tqdm
 
-from data import InputError, load_questions, option, parse_options
+from data import InputError, load_questions, option, parse_options, quiet_libraries
 from entropy import per_rollout, score_batch
 from reward import grade, is_equivalent
 from rollout import encode_prompt, load_policy, sample
@@ -534,8 +533,7 @@ def report_comparison(model_a: str, model_b: str, comparison: dict) -> str:
 
 def main() -> None:
     """Run, and end every foreseeable failure in one sentence and status 2."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    quiet_libraries()
     try:
         run(parse(sys.argv[1:]))
     except (InputError, OSError) as error:

@@ -30,10 +30,17 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import transformers
 from tqdm import tqdm
 
-from data import InputError, Question, load_questions, option, parse_options, split_held_out
+from data import (
+    InputError,
+    Question,
+    load_questions,
+    option,
+    parse_options,
+    quiet_libraries,
+    split_held_out,
+)
 from entropy import (
     TokenScores,
     log_perplexity,
@@ -951,8 +958,7 @@ def draw_figure(run: Path, progress: Progress) -> str:
 
 def main() -> None:
     """Run, and end every foreseeable failure in one sentence and status 2."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    quiet_libraries()
     try:
         train(parse(sys.argv[1:]))
     except InputError as error:
