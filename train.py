@@ -35,6 +35,7 @@ from tqdm import tqdm
 from data import (
     InputError,
     Question,
+    draw,
     load_questions,
     option,
     parse_options,
@@ -344,9 +345,9 @@ def sampling_difference(policy, asked: list[Question], options, precision) -> fl
     """Largest |log-probability by generate - by the scorer| over the tokens of four rollouts.
 
     generate's side is the distribution it drew from, after everything that was done to its logits.
-    The rollouts are extra ones, and the random state is left as it was.
+    The rollouts, two of each question, are extra ones, and the random state is left as it was.
     """
-    prompts = [encode_prompt(policy, question.text) for question in asked[:2]]
+    prompts = [encode_prompt(policy, question.text) for question in asked]
     with torch.random.fork_rng(), precision:
         few = sample(
             policy,
@@ -766,6 +767,10 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
     rate = options.learning_rate * min(1.0, step / max(options.warmup_steps, 1))
     for group in optimizer.param_groups:
         group["lr"] = rate
+    difference = None
+    if step == 1:
+        asked = draw(questions, options.seed, progress.drawn, 2)
+        difference = sampling_difference(policy, asked, options, precision)
     began = time.perf_counter()
     with precision:
         sampled, batch = gather(policy, questions, options, progress)
@@ -784,15 +789,13 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
     )
     updated_at = time.perf_counter()
 
-    change, difference = None, None
+    change = None
     if options.probe_every and step % options.probe_every == 0:
         with precision:
             change = score_batch(policy.model, rollouts, *how, measure=False).logp - scores.logp
     if options.save_rollouts_every and step % options.save_rollouts_every == 0:
         file = run / "rollouts" / f"step_{step}.parquet"
         write_rollouts(file, step, policy, batch, scores, advantages, shaped, change)
-    if step == 1:
-        difference = sampling_difference(policy, batch.questions, options, precision)
     tokens = sum(int(b.rollouts.response_mask.sum()) for b in sampled)
     return metrics | {
         "logp_change": None if change is None else token_mean(change.abs(), mask),
