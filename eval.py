@@ -36,7 +36,7 @@ from tqdm import tqdm
 from data import InputError, load_questions, option, parse_options, quiet_libraries
 from entropy import per_rollout, score_batch
 from reward import grade, is_equivalent
-from rollout import encode_prompt, load_policy, sample
+from rollout import encode_prompt, load_policy, sample, short_enough
 
 EVALS = Path(__file__).parent / "evals"
 SHOWN = 10  # questions listed on screen; the file holds all
@@ -139,31 +139,18 @@ def evaluate(
     Questions with prompts of more than max_prompt_length tokens are left out, and counted on stderr.
     Raises InputError where that leaves none, and where logits are not finite.
     """
-    prompts = [encode_prompt(policy, question.text) for question in questions]
-    asked = [
-        (question, prompt)
-        for question, prompt in zip(questions, prompts, strict=True)
-        if max_prompt_length is None or len(prompt) <= max_prompt_length
-    ]
-    if not asked:
-        raise InputError(
-            f"--max_prompt_length {max_prompt_length}: no question has so short a prompt"
-        )
-    if left_out := len(questions) - len(asked):
-        print(
-            f"left out {left_out} of {len(questions)} questions: longer than {max_prompt_length} tokens",
-            file=sys.stderr,
-        )
-
+    if max_prompt_length is not None:
+        questions = short_enough(policy, questions, max_prompt_length)
     records, step = [], max(1, batch_size // n)
     every_gpu = range(torch.cuda.device_count()) or None  # manual_seed below seeds them all
     with (
         torch.random.fork_rng(every_gpu),
-        tqdm(total=len(asked), desc=description, unit="question", leave=False) as bar,
+        tqdm(total=len(questions), desc=description, unit="question", leave=False) as bar,
     ):
         torch.manual_seed(seed)
-        for start in range(0, len(asked), step):
-            batch, prompts = zip(*asked[start : start + step], strict=True)
+        for start in range(0, len(questions), step):
+            batch = questions[start : start + step]
+            prompts = [encode_prompt(policy, question.text) for question in batch]
             with precision or contextlib.nullcontext():
                 rollouts = sample(
                     policy,
@@ -455,14 +442,10 @@ def run(options: Options) -> None:
         for name in dict.fromkeys(part.strip() for part in options.data.split(","))
     }
     # Both models are loaded before either is asked: a wrong name shows now, not after an hour.
-    policies = {}
-    for model in filter(None, (options.model, options.compare)):
-        folder = model
-        if model == "toy":
-            import toy  # which trains it where it is not there yet
-
-            folder = toy.model_folder()
-        policies[model] = load_policy(folder, "cpu", options.template, options.instruction)
+    policies = {
+        model: load_policy(model, "cpu", options.template, options.instruction)
+        for model in filter(None, (options.model, options.compare))
+    }
 
     records = {}
     for model, policy in policies.items():

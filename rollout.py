@@ -12,6 +12,7 @@ checkpointing are training-mode matters: generate always runs in evaluation mode
 """
 
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -58,7 +59,8 @@ class Rollouts:
     response_mask  (B, T) bool   true on every token the policy sampled
     truncated      (B,)   bool   the response ran into the length limit
     texts          B responses as text, special tokens removed
-    sampling_logp  (B, T) or None: log-probability under the very distribution generate drew from
+    sampling_logp  (B, T) or None: log-probability under the very distribution generate drew from,
+                   for comparison with the scorer's; it is of the whole sample, and no part keeps it
 
     Row i answers question i // group_size: the rollouts of a question stand together.
     """
@@ -69,7 +71,7 @@ class Rollouts:
     texts: list[str]
     sampling_logp: torch.Tensor | None = None
 
-    @property
+    @functools.cached_property
     def lengths(self):
         """(B,) tokens of prompt and response together: where the padding begins."""
         positions = torch.arange(1, self.response_mask.shape[1] + 1, device=self.input_ids.device)
@@ -83,13 +85,11 @@ class Rollouts:
     def rows(self, rows):
         """Those rows in that order, trimmed to the longest of them."""
         width = int(self.lengths[rows].max())
-        logp = self.sampling_logp
         return Rollouts(
             self.input_ids[rows, :width],
             self.response_mask[rows, :width],
             self.truncated[rows],
             [self.texts[row] for row in rows],
-            None if logp is None else logp[rows, :width],
         )
 
 
@@ -99,8 +99,6 @@ def join(batches: list[Rollouts]) -> Rollouts:
 
     def stack(name):
         columns = [getattr(batch, name) for batch in batches]
-        if columns[0] is None:
-            return None
         return torch.cat([torch.nn.functional.pad(c, (0, width - c.shape[1])) for c in columns])
 
     return Rollouts(
@@ -108,12 +106,11 @@ def join(batches: list[Rollouts]) -> Rollouts:
         stack("response_mask"),
         torch.cat([batch.truncated for batch in batches]),
         [text for batch in batches for text in batch.texts],
-        stack("sampling_logp"),
     )
 
 
 def load_policy(name, device, template=None, instruction=None) -> Policy:
-    """Load a model id or folder in float32 with its tokenizer.
+    """Load a model id, a folder, or "toy", in float32 with its tokenizer.
 
     Weights stay float32: at a learning rate of 1e-6 an update to a bf16 weight rounds away; on a GPU
     the caller opens a bf16 autocast. Dropout is set to zero, because old and new log-probabilities
@@ -122,6 +119,10 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
 
     Raises InputError for a folder or id that cannot be loaded.
     """
+    if name == "toy":
+        import toy  # which imports this file
+
+        name = toy.model_folder()
     path = Path(name)
     a_path = path.is_absolute() or name.startswith(".") or name.count("/") > 1
     if a_path and not path.is_dir():
@@ -211,6 +212,27 @@ def encode_prompt(policy: Policy, question: str) -> list[int]:
         part.replace("{instruction}", policy.instruction) for part in (before, after)
     )
     return tokenizer(text)["input_ids"]
+
+
+def short_enough(
+    policy: Policy, questions: list[Question], longest: int, kind=""
+) -> list[Question]:
+    """Those with a prompt of at most `longest` tokens; the others are counted on stderr.
+
+    kind: a word for the sentences, such as "training ". Raises InputError where none is left.
+    """
+    short = [q for q in questions if len(encode_prompt(policy, q.text)) <= longest]
+    if not short:
+        raise InputError(
+            f"--max_prompt_length {longest}: no {kind}question is that short, or there is none"
+        )
+    if left_out := len(questions) - len(short):
+        print(
+            f"left out {left_out} of {len(questions)} {kind}questions: longer than "
+            f"--max_prompt_length {longest}",
+            file=sys.stderr,
+        )
+    return short
 
 
 def sample(

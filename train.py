@@ -53,7 +53,15 @@ from entropy import (
 )
 from eval import choose_device, choose_precision, evaluate, summarize, table
 from loss import group_advantages, policy_loss, position_shaping, ppl_shaping, relative_position
-from rollout import Batch, encode_prompt, gather, load_policy, sample, save_policy
+from rollout import (
+    Batch,
+    encode_prompt,
+    gather,
+    load_policy,
+    sample,
+    save_policy,
+    short_enough,
+)
 
 RUNS = Path(__file__).parent / "runs"
 
@@ -523,29 +531,11 @@ def load_data(options) -> tuple[list[Question], list[Question]]:
         questions = list(dict.fromkeys(questions))
     if options.eval_data:
         held_out = load_questions(options.eval_data, False, *columns)
-    elif options.data == "toy":
-        held_out = load_questions("toy", False)
-    else:
-        questions, held_out = split_held_out(questions, options.held_out_fraction)
-    unseen = {" ".join(question.text.split()) for question in held_out}
-    return [q for q in questions if " ".join(q.text.split()) not in unseen], held_out
-
-
-def short_enough(policy, questions: list[Question], name: str, options) -> list[Question]:
-    """Those with a prompt of at most max_prompt_length tokens; the others are counted on stderr."""
-    longest = options.max_prompt_length
-    short = [q for q in questions if len(encode_prompt(policy, q.text)) <= longest]
-    if len(short) < len(questions):
-        print(
-            f"left out {len(questions) - len(short)} of {len(questions)} {name} questions: longer than "
-            f"--max_prompt_length {longest}",
-            file=sys.stderr,
-        )
-    if not short:
-        raise InputError(
-            f"--max_prompt_length {longest}: no {name} question is that short, or there is none"
-        )
-    return short
+        unseen = {" ".join(question.text.split()) for question in held_out}
+        return [q for q in questions if " ".join(q.text.split()) not in unseen], held_out
+    if options.data == "toy":
+        return questions, load_questions("toy", False)
+    return split_held_out(questions, options.held_out_fraction)
 
 
 def random_states() -> dict:
@@ -649,15 +639,9 @@ def start(options):
                 f"--resume: {options.resume} holds no checkpoint; start again with another --run"
             )
         last = found[-1]
-    model = options.model
-    if last:
-        model = str(last)
-    elif model == "toy":
-        import toy
-
-        model = toy.model_folder()
-    torch.manual_seed(options.seed)
+    model = str(last) if last else options.model
     policy = load_policy(model, device, options.template, options.instruction)
+    torch.manual_seed(options.seed)  # after it, since warming up the toy draws numbers too
     if options.gradient_checkpointing:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # its newer name is not in every version
@@ -677,8 +661,9 @@ def train(options: Options) -> None:
         return dry_run(options)
     questions, held_out = load_data(options)  # before the model: a wrong name shows at once
     policy, optimizer, precision, last = start(options)
-    questions = short_enough(policy, questions, "training", options)
-    held_out = short_enough(policy, held_out, "held-out", options)[: options.eval_questions]
+    longest = options.max_prompt_length
+    questions = short_enough(policy, questions, longest, "training ")
+    held_out = short_enough(policy, held_out, longest, "held-out ")[: options.eval_questions]
     progress = Progress()
     if last:
         run = Path(options.resume)
@@ -797,6 +782,7 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
         file = run / "rollouts" / f"step_{step}.parquet"
         write_rollouts(file, step, policy, batch, scores, advantages, shaped, change)
     tokens = sum(int(b.rollouts.response_mask.sum()) for b in sampled)
+    seconds = time.perf_counter() - began
     return metrics | {
         "logp_change": None if change is None else token_mean(change.abs(), mask),
         "sampling_logp_difference": difference,
@@ -805,8 +791,8 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
         "sample_seconds": sampled_at - began,
         "score_seconds": scored_at - sampled_at,
         "update_seconds": updated_at - scored_at,
-        "step_seconds": time.perf_counter() - began,
-        "tokens_per_second": tokens / (time.perf_counter() - began),
+        "step_seconds": seconds,
+        "tokens_per_second": tokens / seconds,
         "peak_memory": peak_memory(device),
     }
 
@@ -855,7 +841,6 @@ def dry_run(options) -> None:
     prompts = torch.randint(
         vocabulary, (options.questions_per_step, options.max_prompt_length)
     ).tolist()
-    rows = []
 
     @contextlib.contextmanager
     def phase(name):
@@ -868,8 +853,7 @@ def dry_run(options) -> None:
             torch.cuda.synchronize(device)
         memory = peak_memory(device)
         memory = "unknown" if memory is None else f"{memory:.2f} GiB"
-        rows.append(f"{name:8} {time.perf_counter() - began:10.2f} s   peak memory {memory}")
-        print(rows[-1])
+        print(f"{name:8} {time.perf_counter() - began:10.2f} s   peak memory {memory}")
 
     count = options.questions_per_step * size
     print(
