@@ -1,55 +1,76 @@
 r"""Is this answer right? The verifiable reward.
 
-A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both
-are text and never run: the answer is extracted, read into a small exact value, and compared.
+A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both are
+text and never run: the answer is extracted, cut into tokens, read into a small value, and compared.
+
+    response -> extract_answer -> tokenize -> read -> is_equivalent -> Grade
 
 Extraction. What follows the first sign of another dialogue turn is not the model's answer, nor is
 what stands before the last `</think>` or in a thought left open. In the rest the first rule that
 finds something decides:
-  1. the last closed, non-empty \boxed{...} or \fbox{...}; `\boxed 7` counts, `\boxed{7` does not;
-  2. the last stated answer ("the answer is ...", "Answer: ...", "#### ...", a last line "A: ..."),
-     cut at the end of its sentence or line;
-  3. a response that is nothing but one number, one $formula$ or one **bold** text.
+  1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." follows it;
+     boxes joined by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the
+     gold answer has k parts, so may the last k boxes together;
+  2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
+     "A: ...", "we find that ...";
+  3. a response that as a whole is one line of mathematics without words, or one **bold** text.
 Otherwise there is no answer. The gold answer is never searched for in the response.
 
-Comparison. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3. It is
-held at POINTS points: a variable is a fixed pseudo-random Fraction at each, so that two rational
-expressions must agree exactly; roots, pi, e, i and functions are complex floats there, and must
-agree to TOLERANCE, relative. Plain lists and sets have no order; tuples, points and intervals do,
-and their brackets matter.
+Comparison. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3, unless
+the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. Roots, pi, e, i and functions
+are complex floats and must agree to TOLERANCE, relative. An expression with variables is sampled at
+POINTS pseudo-random points, the same for the same name, some of them negative; where a root or a
+logarithm leaves the real line or a denominator is 0, another point decides, and one disagreement at a
+good point is a disagreement. An operator it does not know (\sum, \int, \gcd, \vec) is a pseudo-random
+function of what it is applied to. Lists and sets have no order; tuples and intervals do, and their
+brackets matter. Equations may differ by a constant factor.
 
 Conventions. 1,234 is one number; "1, 234", "123,45" and (100,200) are not. 1\frac{4}{5} is a mixed
-number, 1/2x is (1/2)x, \log without a base is natural, 204_5 is equal only to itself, variables are
-positive. A unit, a currency or a % may be left out but not contradicted: 3 cm equals 3, not 3 m;
-50% equals 50, and also 1/2, which it is. `x = 3` equals `3`, and `x < 3` equals its interval. What
-cannot be read, or is over one of the limits below, is equal only to the same tokens.
+number, 1/2x is (1/2)x, \log without a base is natural, 204_5 equals only itself. A unit, a currency
+or a % may be left out but not contradicted: 3 cm equals 3, not 3 m; 50% equals 50, and also 1/2, which
+it is. (D) 24 equals D and 24. `x = 3` equals `3`, and `x < 3` its interval, but not `y < 3`. What
+cannot be read is equal only to the same tokens.
+
+    python reward.py "RESPONSE" "GOLD"         explains one case in words
+    python reward.py --file cases.jsonl        grades {"gold", "response", "expected"?} a line
 """
 
+import argparse
 import cmath
+import collections
+import functools
+import itertools
+import json
 import math
 import operator
 import re
 import string
+import time
 import zlib
 from fractions import Fraction
 from typing import NamedTuple
 
 # All work is bounded here, so that no text, however hostile, can hang or crash a training run.
 MAX_RESPONSE = 100_000  # characters read, from the end of the response
-MAX_ANSWER = 2_000  # characters of an answer
-MAX_TOKENS = 500
-MAX_DEPTH = 30  # nested groups
+MAX_ANSWER = 2_000  # characters of an answer; a longer one is "too long"
+MAX_TOKENS = 500  # whoever is beyond this limit or one of the following gave no answer
+MAX_DEPTH = 30  # of brackets in brackets
 MAX_ITEMS = 64  # of one list, compared pair by pair
 MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 4300
-MAX_BITS = 8_192  # of a numerator or a denominator: 2^{2019} is exact, 9^{9^9} is unreadable
-MAX_FACTORIAL = 300
+MAX_BITS = 2**15  # of a numerator or a denominator: 2004! is exact, 9^{9^9} is beyond
+MAX_FACTORIAL = 2_500
+MAX_WORK = 2**32  # bits^2 of all intermediate numbers: some 20 ms
 MAX_DENOMINATOR = 10**6  # of a rational that may equal a float: no decimal passes for pi
-POINTS = 3
+POINTS = 12  # tried for a pair of expressions with variables; four good ones are enough
 TOLERANCE = 1e-11
 
 
+class Limit(Exception):
+    """Something is beyond one of the limits above."""
+
+
 class Grade(NamedTuple):
-    """What became of one response; outcome is "correct", "wrong" or "no answer"."""
+    """What became of a response; outcome is "correct", "wrong", "no answer" or "too long"."""
 
     correct: bool
     outcome: str
@@ -67,8 +88,14 @@ def grade(response: str, gold: str) -> Grade:
     answer = extract_answer(response)
     if answer is None:
         return Grade(False, "no answer", None)
-    correct = is_equivalent(answer, gold)
-    return Grade(correct, "correct" if correct else "wrong", answer)
+    if is_equivalent(answer, gold):
+        return Grade(True, "correct", answer)
+    together = boxes_together(response, gold)
+    if together and is_equivalent(together, gold):
+        return Grade(True, "correct", together)
+    if len(answer) > MAX_ANSWER:
+        return Grade(False, "too long", answer[:MAX_ANSWER])
+    return Grade(False, "wrong" if parse(answer) else "no answer", answer)
 
 
 def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> float:
@@ -87,17 +114,38 @@ def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> fl
 
 # ---- Extraction: response -> text ----------------------------------------------------------------
 
-TURNS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "\nUser:", "\nHuman:")
-BRACE = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
-BARE_BOX = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}")
+TURNS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<end_of_turn>")
+TURNS += ("<start_of_turn>", "</s>", "[INST]", "\nUser:", "\nHuman:")
+THOUGHTS = ("think", "thinking", "thought", "reasoning")
+BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
+DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")
+BARE = re.compile(  # mathematics with no word in it
+    r"\(?[A-J]\)?|(?=.{0,80}[0-9\\])"
+    r"(?:[^\nA-Za-z\\]|\\(?!f?box)(?:[A-Za-z]+|[^A-Za-z\n])|\b[A-Za-z](?![A-Za-z])){1,80}"
+)
+SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
+FINAL = re.compile(r"final answer\W{0,6}(?:is\b|:)", re.IGNORECASE)
 STATED = re.compile(
-    r"####|\banswers?\b[*_]{0,3}\s{0,3}(?:is\b|are\b|=|:)"
-    r"|^\W{0,4}(?:final )?answer(?:\W{0,3}$|\s{1,3}(?=\$|\\[(\[]))|^A: (?=[^\n]*\Z)",
+    r"####|<answer>|\b(?:answers?|option|choice)\b[*_]{0,3}(?: to (?:the|this) [a-z]{1,20})?\s{0,3}"
+    r"(?:is\b|are\b|(?:should|would|must) be\b|=|:)"
+    r"|^\W{0,4}(?:final )?answer(?:\W{0,3}$|\s{1,3}(?=\$|\\[(\[]))"
+    r"|(?:^A:|\b(?:we (?:find|get|obtain|conclude) that|I think it's|therefore,? there (?:is|are)))"
+    r" (?=[^\n]{0,200}\Z)",  # in the last line
     re.IGNORECASE | re.MULTILINE,
 )
-STATED_START = re.compile(r"(?:[\s*_:$]|\\[(\[]){0,20}")
-STATED_END = re.compile(r"""\n|[.;?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!|,?\s(?:because|since)\b""")
-BARE_NUMBER = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")
+STATED_START = re.compile(
+    r"(?:[\s*_:$]|\\[(\[]|(?:clearly|simply|indeed|therefore|thus|that|just|exactly|equal to)\b){0,20}"
+)
+STATED_END = re.compile(
+    r"""\n|</answer>|[.;?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!"""
+    r"|,?\s(?:because|since|so|which|where|that|as)\b|\sand (?=[a-z]{2})"
+)
+
+
+class Box(NamedTuple):
+    start: int
+    end: int
+    content: str
 
 
 def extract_answer(response: str) -> str | None:
@@ -110,35 +158,69 @@ def extract_answer(response: str) -> str | None:
     >>> extract_answer("There are 7 apples left.") is None
     True
     """
+    return find_answer(response)[1]
+
+
+def find_answer(response: str) -> tuple[str, str | None]:
+    """Where the final answer stands, in words, and the answer."""
+    text = last_words(response)
+    if boxes := find_boxes(text):
+        if answer := last_stated(text[boxes[-1].end :], FINAL):
+            return "a final answer stated after the last box", answer
+        return "the last box", join_boxes(text, boxes)
+    if answer := last_stated(text, STATED):
+        return "the last stated answer", answer
+    return "the whole response", whole_answer(text)
+
+
+def last_words(response: str) -> str:
+    """What the model said at last: no other turn, no thought, at most MAX_RESPONSE characters."""
     text = response.strip()
     for turn in TURNS:
         cut = text.find(turn, 1)  # a template may open the response itself, at 0
         text = text if cut < 0 else text[:cut]
-    text = text.rpartition("</think>")[2].partition("<think>")[0][-MAX_RESPONSE:].strip()
-    return last_box(text) or last_stated(text) or bare_answer(text)
+    for tag in THOUGHTS:
+        text = text.rpartition(f"</{tag}>")[2].partition(f"<{tag}>")[0]
+    return text[-MAX_RESPONSE:].strip()
 
 
-def last_box(text: str) -> str | None:
-    """The content of the last closed box. One pass with a stack: linear in any nest of braces."""
-    last, stack = None, []
+def find_boxes(text: str) -> list[Box]:
+    """All closed boxes that hold something. One pass with a stack: linear in any nest of braces."""
+    boxes, stack = [], []
     for match in BRACE.finditer(text):
         token = match[0]
         if token == "}":
             start = stack.pop() if stack else None
-            if start is not None:
-                last = text[start : match.start()].strip() or last
-        elif token == "{":
-            stack.append(None)
-        elif "box" in token and token.endswith("{"):
-            stack.append(match.end())
-        elif "box" in token and (bare := BARE_BOX.match(text, match.end())):
-            last = bare[0]
-    return last
+            if start is not None and (content := text[start.end() : match.start()].strip()):
+                boxes.append(Box(start.start(), match.end(), content))
+        elif token.endswith("{") and token != r"\{":
+            stack.append(match if "box" in token else None)
+        elif "box" in token and (bare := DIGITS.match(text, match.end())):
+            boxes.append(Box(match.start(), bare.end(), bare[0]))
+    return boxes
 
 
-def last_stated(text: str) -> str | None:
-    """What follows the last "the answer is", up to the end of its sentence."""
-    start = max((match.end() for match in STATED.finditer(text)), default=None)
+def join_boxes(text: str, boxes: list[Box]) -> str:
+    """The last box, with those before it that a comma, "and" or "or" joins to it."""
+    contents = [boxes[-1].content]
+    for box, after in itertools.pairwise(boxes[-MAX_ITEMS:]):
+        between = SPACING.sub("", text[box.end : after.start][:60])
+        joined = between in (",", ";", "and", "or", ",and", ",or")
+        contents = [*contents, box.content] if joined else contents[:1]
+    return ", ".join(dict.fromkeys(contents[1:] + contents[:1]))
+
+
+def boxes_together(response: str, gold: str) -> str:
+    """The last k different boxes as one list, where the gold answer is a list of k; else ""."""
+    value = parse(gold)
+    parts = len(value[1]) if value and value[0] == "list" else 0
+    contents = list(dict.fromkeys(box.content for box in find_boxes(last_words(response))))
+    return ", ".join(contents[-parts:]) if 1 < parts <= len(contents) else ""
+
+
+def last_stated(text: str, pattern: re.Pattern) -> str | None:
+    """What follows the last match of "the answer is", up to the end of its sentence."""
+    start = max((match.end() for match in pattern.finditer(text)), default=None)
     if start is None:
         return None
     start = STATED_START.match(text, start).end()
@@ -148,12 +230,11 @@ def last_stated(text: str) -> str | None:
     return text[start : end.start() if end else None].strip("*_$ \t").removesuffix(r"\)") or None
 
 
-def bare_answer(text: str) -> str | None:
-    """The text itself if it is nothing but a number, a formula or bold."""
+def whole_answer(text: str) -> str | None:
+    """The text itself, if it is nothing but one formula, one bold text or one choice."""
     inner = text.strip("$* ")
-    framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*")
-    is_answer = BARE_NUMBER.fullmatch(inner) or (framed and not re.search(r"[$\n]|\*\*", inner))
-    return inner if inner and is_answer else None
+    framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*") and not re.search(r"[$\n]", inner)
+    return inner if inner and (framed or BARE.fullmatch(inner)) and "**" not in inner else None
 
 
 # ---- Tokens: text -> list of tokens --------------------------------------------------------------
@@ -161,64 +242,83 @@ def bare_answer(text: str) -> str | None:
 # ("cm), so that "even" is not read as the product e v e n. All spellings of a sign become one.
 
 
-def words(text: str) -> list[str]:
-    return text.split()
+def pairs(text: str) -> dict[str, str]:
+    """{first: second, third: fourth, ...} of the words of a text."""
+    return dict(zip(text.split()[::2], text.split()[1::2]))
 
 
-SIGNS = words(r"− - – - × * · * ⋅ * ÷ / ’ ' ² ^2 ³ ^3 π \pi ∞ \infty √ \sqrt ° ^\circ ≤ \le ≥ \ge")
-SIGNS += words(r"≠ \ne ∪ \cup ∈ \in ± \pm ≈ \approx")
-SIGNS = {sign: command + " " for sign, command in zip(SIGNS[::2], SIGNS[1::2])}
-SIGNS = str.maketrans(SIGNS | {"€": "", "£": "", '"': " "})
-ALIASES = words(
-    r"\dfrac \frac \tfrac \frac \cfrac \frac \dbinom \binom \cdot * \times * \div / \% % ; , \lt < "
-    r"\leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \simeq \approx \colon : "
-    r"\prime ' \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | "
-    r"\varnothing \emptyset"
+SIGNS = pairs(
+    r"− - – - × * · * ⋅ * ÷ / ’ ' ² ^2 ³ ^3 π \pi ∞ \infty √ \sqrt ° ^\circ ≤ \le ≥ \ge ≠ \ne "
+    r"∪ \cup ∈ \in ± \pm ≈ \approx ℝ \reals ∅ \emptyset α \alpha β \beta θ \theta λ \lambda"
 )
-ALIASES = dict(zip(ALIASES[::2], ALIASES[1::2]))
-CLUTTER = words(
-    r"\, \; \: \! \quad \qquad \left \right \big \Big \bigl \bigr \displaystyle \textstyle \limits "
-    r"$ ~ \boxed \fbox \bf \rm \text \textbf \mathbf \mathrm \mbox \boldsymbol \bm \operatorname"
+SIGNS = {sign: command + " " for sign, command in SIGNS.items()} | {"€": "", "£": "", '"': " "}
+FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
+SIGNS = str.maketrans(FULL_WIDTH | SIGNS)
+ALIASES = pairs(
+    r"\dfrac \frac \tfrac \frac \cfrac \frac \dbinom \binom \tbinom \binom \cdot * \times * \div / "
+    r"\% % ; , \lt < \leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \simeq \approx "
+    r"\colon : \prime ' \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | \mid | "
+    r"\varnothing \emptyset \R \reals"
 )
-CLUTTER = {*CLUTTER, r"\ ", r"\(", r"\)", r"\[", r"\]"}
+CLUTTER = (
+    r"\, \; \: \! \/ \( \) \[ \] \quad \qquad \left \right \big \Big \bigl \bigr \Bigl \Bigr ~ $ . "
+    r"\displaystyle \textstyle \limits \boxed \fbox \bf \rm \it \text \textbf \mathbf \mathrm "
+    r"\mathit \mathcal \mbox \boldsymbol \bm \operatorname"
+)
+CLUTTER = {*CLUTTER.split(), r"\ "}
 WRAPPED = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
     r"\s?\{([^{}]*)\}"
 )
 MIXED = re.compile(
     r"(?<![A-Za-z0-9.^_])([0-9]+)(?:\s+([0-9]+)/([0-9]+)"
-    r"|\s*\\[dtc]?frac\s?(?:\{([0-9]+)\}|([0-9]))\s?(?:\{([0-9]+)\}|([0-9])))"
+    r"|(?:\s|\\,)*\\[dtc]?frac\s?(?:\{([0-9]+)\}|([0-9]))\s?(?:\{([0-9]+)\}|([0-9])))"
 )
 TOKEN = re.compile(
-    r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:,|\{,\}|,?\\[,!]\s?)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?)"
-    r"|(?P<number>[0-9]*\.[0-9]*\\overline\s?\{[0-9]+\}"
-    r"|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:,|\{,\}|,?\\!\s?|\\,)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"|[1-9][0-9]{0,2}(?: [0-9]{3})+(?![ 0-9]))"
+    r"|(?P<european>[1-9][0-9]{0,2}(?:(?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,})(?![0-9.,]))"
+    r"|(?P<number>[0-9]*\.[0-9]*\\(?:overline|bar)\s?\{?[0-9]+\}?"
+    r"|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r'|"(?P<quoted>[^"]*)"|(?P<letters>[A-Za-z]+)|(?P<sign>\\[A-Za-z]+|\\?.)',
     re.DOTALL,
 )
 
 
-def tokenize(text: str) -> list[str]:
-    r"""Cut an answer into tokens with all clutter gone; nothing is left of one that is too long.
+@functools.lru_cache(maxsize=1024)
+def tokenize(text: str) -> tuple[str, ...]:
+    r"""Cut an answer into tokens with all clutter gone. Raises Limit where there are too many.
 
     >>> tokenize(r"$\left(\dfrac{1}{2},\, 1{,}000\text{ cm}\right)$.")
-    ['(', '\\frac', '{', '1', '}', '{', '2', '}', ',', '1000', '"cm', ')']
+    ('(', '\\frac', '{', '1', '}', '{', '2', '}', ',', '1000', '"cm', ')')
     """
     if len(text) > MAX_ANSWER:
-        return []
+        raise Limit
     text = text.translate(SIGNS).replace("**", "^").replace("...", r"\ldots ")
-    text = text.replace("<=", r"\le ").replace(">=", r"\ge ").replace(" != ", r" \ne ")
-    text = re.sub(r"\\(?:text)?color\s?\{[^{}]*\}", "", text)
+    text = (
+        text.replace(r"\{\}", r"\emptyset ")
+        .replace("<=", r"\le ")
+        .replace(">=", r"\ge ")
+        .replace("!=", r" \ne ")
+    )
+    if "\\" in text:
+        text = re.sub(r"\\(?:text)?color\s?\{[^{}]*\}|\\(?:left|right)\s?\.", "", text)
+        text = re.sub(r"\^\s?\{?\s?\\prime\s?\}?", "'", text)
+        text = re.sub(r"\\mathbb\s?\{?\s?R\s?\}?", r"\\reals ", text)
+        text = re.sub(r"\\(begin|end)\s?\{[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 ", text)
+        text = WRAPPED.sub(quote_words, text)
+    text = re.sub(r"\(([0-9A-Z]+)\)_", r"\1_", text)  # (204)_5
     text = re.sub(r"\b([ap])\.m\b\.?", r"\1m", text, flags=re.IGNORECASE)
-    text = re.sub(r"\\(begin|end)\{(?:[pb]?matrix|array)\}(?:\{[lcr|]*\})?", r"\\\1 ", text)
-    text = MIXED.sub(add_mixed, WRAPPED.sub(quote_words, text)).strip().rstrip(".,")
+    text = MIXED.sub(add_mixed, text)
     tokens, depth = [], 0
     for match in TOKEN.finditer(text):
         kind, token = match.lastgroup, match[match.lastgroup]
-        if kind == "grouped" and depth > 0 and "{" not in token and "\\" not in token:
+        if kind in ("grouped", "european") and depth > 0 and not re.search(r"[{\\]", token):
             tokens += re.split("(,)", token)  # (100,200) is a point
         elif kind == "grouped":
             tokens.append(re.sub(r"[^0-9.]", "", token))
+        elif kind == "european":
+            tokens.append(token.replace(".", "").replace(",", "."))
         elif kind == "letters":
             tokens += spell(token)
         elif kind == "quoted":
@@ -226,16 +326,29 @@ def tokenize(text: str) -> list[str]:
         elif not (token.isspace() or token in CLUTTER):
             tokens.append(ALIASES.get(token, token))
             depth += (tokens[-1] in ("(", "[", r"\{")) - (tokens[-1] in (")", "]", r"\}"))
+    while tokens[-1:] == [","]:
+        tokens.pop()
+    if (
+        len(tokens) > MAX_TOKENS
+        or max((level for _, level in levels(tokens)), default=0) > MAX_DEPTH
+    ):
+        raise Limit
     # "5, and 7" has one separator
-    tokens = [t for t, after in zip(tokens, tokens[1:] + [","]) if (t, after) != (",", ",")]
-    return tokens if len(tokens) <= MAX_TOKENS else []
+    return tuple(t for t, after in zip(tokens, [*tokens[1:], ","]) if (t, after) != (",", ","))
 
 
 def quote_words(match: re.Match) -> str:
     r"""\text{ cm} is a word; \textbf{93000} and \mathrm{i} are mathematics in another font."""
     text = match[1].replace("~", " ").strip()
-    is_word = re.fullmatch(r"[A-Za-z\s-]+", text) and text not in ("i", "e", "d", *FUNCTIONS)
-    return f' "{text}" ' if is_word else f" {text} "
+    is_word = re.fullmatch(r"[A-Za-z\s.-]+", text) and text not in (
+        "i",
+        "j",
+        "k",
+        "e",
+        "d",
+        *FUNCTIONS,
+    )
+    return f' "{text.replace(".", "")}" ' if is_word else f" {text} "
 
 
 def add_mixed(match: re.Match) -> str:
@@ -248,6 +361,8 @@ def spell(letters: str) -> list[str]:
     """A run of letters is a function, a separator, a word, or a product of variables."""
     if letters in FUNCTIONS or letters in ("sqrt", "pi", "infty"):
         return ["\\" + letters]
+    if letters[:-1] in FUNCTIONS:  # sinx
+        return ["\\" + letters[:-1], letters[-1]]
     if letters in ("and", "or"):
         return [","]
     known = unit_of(letters) is not None or letters.lower() in NO_UNITS
@@ -255,62 +370,112 @@ def spell(letters: str) -> list[str]:
     return ['"' + letters] if is_word else list(letters)
 
 
+UNITS = (
+    r"dollar \$|% percent pct percentage|degree \circ|m meter metre|cm centimeter|mm millimeter"
+    "|km kilometer|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg|lb pound"
+    "|oz ounce|L liter|ml mL|s sec second|min minute|hr hour h|day|week|month|year|cent|mph|am|pm"
+    "|rad radian|square sq|cubic|per /|th st nd rd"
+)
+UNITS = {name: names.split()[0] for names in UNITS.split("|") for name in names.split()}
+# Any other word after a number is what was counted (6 apples), unless it changes or denies it.
+NO_UNITS = (
+    "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no "
+    "not less more least most than plus minus times squared cubed factorial mod over base if when "
+    "but an the yes odd wrong incorrect false maybe"
+)
+NO_UNITS = set(NO_UNITS.split())
+
+
+def unit_of(word: str) -> str | None:
+    """The canonical name of a unit of measure, or None for any other word."""
+    return UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
+
+
 # ---- Reading: tokens -> value --------------------------------------------------------------------
-# A value is ("number", samples, unit), ("infinity", sign), ("list", items), ("union", items),
-# ("ratio", items), ("tuple", brackets, items), ("matrix", rows), ("relation", signs, sides, names),
-# or ("text", text) for what could not be read. Samples are one Fraction or complex for each point.
+# A value is ("number", term, unit, slack), ("infinity", is negative), ("list", items) where order
+# is nothing, ("tuple", brackets, items) where it is something, ("relation", signs, sides, which
+# sides are names), or ("text", text) for what could not be read. A term is a Fraction, a complex,
+# ("symbol", name), or an operator with terms, such as ("+", 1, ("sin", x)).
 
 OPENING, CLOSING = ("(", "[", "{", r"\{", r"\begin"), (")", "]", "}", r"\}", r"\end")
-RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx")
+RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv", r"\to")
 FLIPPED = {">": "<", r"\ge": r"\le"}
-NAME = r"(?:\\[A-Za-z]+|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,\"]*\}))?'*(?:\([A-Za-z\\,]*\))?"
+NAME = r"(?:m?\\angle)?(?:\\[A-Za-z]+(?:\{[A-Z]{2,4}\})?|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,\"]*\}))?'*(?:\(-?[\w\\,.=<>]*\))?"
 NAME = re.compile(rf"{NAME}(?::{NAME})?|\({NAME}(?:,{NAME}){{1,5}}\)")  # x, f(x), AB, a_1, (x,y)
+LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 
 
-def read(tokens: list[str], depth: int = 0) -> tuple:
-    """Read the tokens of an answer, or of a part of one, into a value."""
-    text = ("text", " ".join(tokens))
+@functools.lru_cache(maxsize=1024)
+def parse(text: str) -> tuple | None:
+    """The value of an answer, or None if it is beyond a limit."""
+    try:
+        return read(list(tokenize(text)))
+    except (Limit, RecursionError):  # the latter of \sqrt\sqrt\sqrt...
+        return None
 
-    def read_all(parts):
-        return tuple(read(part, depth + 1) for part in parts)
 
-    brackets = brackets_around(tokens)
+def read(tokens: list[str]) -> tuple:
+    """Read the tokens of an answer, or of a part of one, into a value. Raises Limit."""
+    text = ("text", " ".join(token for token in tokens if token not in ("{", "}")).lower())
+    brackets, inside = brackets_around(tokens), tokens[1:-1]
     if brackets in ("{}", r"\{\}"):
-        return read(tokens[1:-1], depth + 1) if depth < MAX_DEPTH else text
-    items = [item for part in split(tokens, (",",)) for item in both_signs(part)]
-    if depth > MAX_DEPTH or len(items) > MAX_ITEMS or [] in items:
+        name, *rule = split(inside, "|", ":")  # {x : x > 2} is x > 2
+        is_rule = brackets == r"\{\}" and len(rule) == 1 and is_name(split(name, r"\in")[0])
+        return read(rule[0] if is_rule else inside)
+    items = [item for part in split(tokens, ",") for item in both_signs(part)]
+    if len(items) > MAX_ITEMS:
+        raise Limit
+    if [] in items:
         return text
     if len(items) > 1:
-        first = split(items[0], RELATIONS)
-        if len(first) == 2 and is_name(first[0]) and not any("=" in item for item in items[1:]):
-            items[0] = first[1]  # n = 2, 3, 4
-        return ("list", read_all(items))
-    sides = split(tokens, RELATIONS)
-    signs = [token for token, level in levels(tokens) if level == 0 and token in RELATIONS]
-    if signs[:1] == [r"\approx"] and sides[0]:
-        if not is_name(sides[0]):
-            return read(sides[0], depth + 1)  # \sqrt2 \approx 1.41
-        signs[0] = "="
-    if signs:
-        if all(sign in FLIPPED for sign in signs):  # a > b is b < a
-            sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
-        return ("relation", tuple(signs), read_all(sides), tuple(map(is_name, sides)))
-    for kind, separator in (("union", r"\cup"), ("ratio", ":")):
-        if len(parts := split(tokens, (separator,))) > 1:
-            return (kind, read_all(parts))
-    if brackets == r"\begin\end":
-        rows = [split(row, ("&",)) for row in split(tokens[1:-1], (r"\\",)) if row]
-        return ("matrix", tuple(map(read_all, rows)))
-    if brackets and len(parts := split(tokens[1:-1], (",",))) > 1:
-        return ("tuple", brackets, read_all(parts))
+        name, *first = split(items[0], "=")
+        if len(first) == 1 and is_name(name) and not any("=" in item for item in items[1:]):
+            values = ("list", tuple(map(read, [first[0], *items[1:]])))  # n = 2, 3, 4
+            return ("relation", ("=",), (read(name), values), (True, False))
+        return ("list", tuple(map(read, items)))
+    if len(sides := split(tokens, *RELATIONS)) > 1:
+        signs = [token for token, level in levels(tokens) if level == 0 and token in RELATIONS]
+        return read_relation(signs, sides) if any(sides) else text
+    if len(parts := split(tokens, r"\cup")) > 1:
+        return ("list", tuple(map(read, parts)))
+    if len(parts := split(tokens, ":")) > 1:
+        return ("tuple", ":", tuple(map(read, parts)))
+    if brackets == r"\begin\end":  # a column is a vector, a matrix a tuple of its rows
+        rows = [split(row, "&") for row in split(inside, r"\\") if row]
+        rows = [tuple(map(read, row)) for row in rows]
+        return (
+            "tuple",
+            "()",
+            tuple(row[0] if row[1:] == () else ("tuple", "()", row) for row in rows),
+        )
+    if brackets and len(parts := split(inside, ",")) > 1:
+        return ("tuple", brackets, tuple(map(read, parts)))
     if brackets in ("()", "[]"):
-        return read(tokens[1:-1], depth + 1)
+        return read(inside)
+    if tokens == [r"\reals"]:
+        return ("tuple", "()", LINE)
     if tokens[-1] == r"\infty" and tokens[:-1] in ([], ["+"], ["-"]):
         return ("infinity", tokens[0] == "-")
     try:
         return read_quantity(tokens)
-    except (ValueError, ArithmeticError, RecursionError):
+    except (ValueError, ArithmeticError):
         return text
+
+
+def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
+    if signs[0] == r"\approx" and sides[0] and not is_name(sides[0]):
+        return read(sides[0])  # \sqrt2 \approx 1.41 is exact
+    if all(sign in FLIPPED for sign in signs):  # a > b is b < a
+        sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
+    values = [read(side) for side in sides]
+    if signs == [r"\approx"]:
+        places = [len(token.partition(".")[2]) for token in sides[1] if token[-1].isdigit()]
+        if values[1][0] == "number" and len(places) == 1:  # it stands for all that rounds to it
+            values[1] = (*values[1][:3], 0.5 * 10.0 ** -places[0])
+        if not sides[0]:
+            return values[1]
+        signs = ["="]
+    return ("relation", tuple(signs), tuple(values), tuple(map(is_name, sides)))
 
 
 def levels(tokens: list[str]):
@@ -322,7 +487,7 @@ def levels(tokens: list[str]):
         level += token in OPENING
 
 
-def split(tokens: list[str], separators: tuple) -> list[list[str]]:
+def split(tokens: list[str], *separators: str) -> list[list[str]]:
     """Split at the separators that stand in no bracket."""
     parts = [[]]
     for token, level in levels(tokens):
@@ -353,206 +518,184 @@ def is_name(tokens: list[str]) -> bool:
     return bool(NAME.fullmatch("".join(tokens)[:100]))
 
 
-UNITS = (
-    r"dollar \$|% percent pct percentage|degree \circ|m meter metre|cm centimeter|mm millimeter"
-    "|km kilometer|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg|lb pound"
-    "|oz ounce|L liter|ml mL|s sec second|min minute|hr hour h|day|week|month|year|cent|mph|am|pm"
-    "|square sq|cubic|per /|th st nd rd"
-)
-UNITS = {name: names.split()[0] for names in UNITS.split("|") for name in names.split()}
-# Any other word after a number is what was counted (6 apples), unless it changes or denies it.
-NO_UNITS = words(
-    "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no "
-    "not less more least most than plus minus times squared cubed factorial mod over base if when "
-    "but an the yes odd wrong incorrect false maybe"
-)
-
-
-def unit_of(word: str) -> str | None:
-    """The canonical name of a unit of measure, or None for any other word."""
-    return UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
-
-
 def read_quantity(tokens: list[str]) -> tuple:
     """A number, perhaps with a unit; ValueError or ArithmeticError if it is something else."""
     units = ["dollar"] * (r"\$" in tokens[:2])
     reader = Reader([token for token in tokens if token != r"\$"])
-    samples = reader.sum()
-    rest = " ".join(token for token in reader.rest() if token not in ("{", "}")).replace('"', "")
+    term = reader.term()
+    rest = [token for token in reader.tokens[reader.at :] if token not in ("{", "}")]
+    rest = " ".join(rest).replace('"', "")
     for power_of, name in (("^ 2", "square"), ("^ 3", "cubic"), (r"^ \circ", "degree")):
         rest = rest.replace(power_of, name)
-    strange = [word for word in rest.split() if unit_of(word) is None]
-    if len(strange) > 2 or not all(word.isalpha() and word not in NO_UNITS for word in strange):
+    counted = [word for word in rest.split() if unit_of(word) is None]
+    if len(counted) > 3 or not all(word.isalpha() and word not in NO_UNITS for word in counted):
         raise ValueError("neither a number nor a quantity")
-    if strange and len(set(samples)) > 1 and not strange[0].startswith("unit"):
+    if counted and has_symbols(term) and not counted[0].startswith("unit"):
         raise ValueError("a remark about a variable")
-    units += [unit_of(word) for word in rest.split() if word not in strange]
-    return ("number", samples, "" if strange else " ".join(sorted(units)))
+    units += [unit_of(word) for word in rest.split() if word not in counted]
+    term = term if has_symbols(term) else Evaluation().value(term)
+    return ("number", term, "" if counted else " ".join(sorted(units)), 0)
 
 
-FUNCTIONS = {"csc": cmath.sin, "sec": cmath.cos, "cot": cmath.tan}
-FUNCTIONS = {name: lambda z, f=f: 1 / f(z) for name, f in FUNCTIONS.items()}
-FUNCTIONS |= {"sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "log": cmath.log}
-FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log}
-CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
-SYMBOLS = words(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma "
-    "tau phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar"
+CONSTANTS = {r"\pi": complex(math.pi), "e": complex(math.e), "i": 1j}
+PARTNER = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
+ACCENTS = (r"\hat", r"\vec", r"\bar", r"\dot", r"\ddot", r"\tilde", r"\overline")
+NO_VALUE = (
+    r"\begin \end \\ \{ \} \cup \cap \setminus \circ \pm \mp \% \$ \| \infty \emptyset \reals \rfloor "
+    r"\rceil \pmod \bmod \mod \ldots \dots \cdots"
 )
-LETTERS = set(string.ascii_letters) | {"\\" + name for name in SYMBOLS}
-FACTORS = LETTERS | {"\\" + name for name in FUNCTIONS}
-FACTORS |= {"(", "[", r"\frac", r"\sqrt", r"\pi", r"\binom"}
+NO_VALUE = {*NO_VALUE.split(), *RELATIONS}
+SUM, PRODUCT, IMPLICIT, FACTOR = range(4)  # how tightly an operator binds
 
 
 class Reader:
-    """A recursive-descent reader of arithmetic: a sum of products of powers of atoms."""
+    """A recursive-descent reader of arithmetic, by the precedence of its operators."""
 
     def __init__(self, tokens: list[str]):
-        self.tokens, self.at, self.depth = tokens, 0, 0
-
-    def rest(self) -> list[str]:
-        return self.tokens[self.at :]
+        self.tokens, self.at = tokens, 0
+        self.in_bars = self.in_function = False  # inside |...|, inside the argument of \sin
 
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
-    def take(self, expected: str = "") -> str:
-        token = self.peek()
-        if not token or (expected and token != expected):
-            raise ValueError(f"no {expected or 'token'} here")
+    def take(self) -> str:
+        if self.at == len(self.tokens):
+            raise ValueError("something is missing")
         self.at += 1
-        return token
+        return self.tokens[self.at - 1]
 
-    def sum(self) -> tuple:
-        total = self.signed(self.product)
-        while self.peek() in ("+", "-"):
-            total = lift(operator.add, total, self.signed(self.product))
-        return total
-
-    def signed(self, inner) -> tuple:
-        sign = 1
-        while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
-        return lift(operator.mul, constant(Fraction(sign)), inner())
-
-    def product(self, of_function: bool = False) -> tuple:
-        product = self.power()
-        while True:
-            token = self.peek()
-            if token in ("*", "/") and not of_function:
-                act = operator.mul if self.take() == "*" else operator.truediv
-                product = lift(act, product, self.signed(self.power))
-            elif token in FACTORS and not (of_function and token[1:] in FUNCTIONS):
-                product = lift(operator.mul, product, self.power())
-            elif token[:1].isdigit() and self.tokens[self.at - 1] in (")", "!"):
-                product = lift(operator.mul, product, self.power())  # but "2 7" is not 14
+    def term(self, binding: int = SUM):
+        """All that follows and is held together by operators that bind at least this tightly."""
+        if self.peek() in ("+", "-"):
+            negative = self.take() == "-"
+            left = self.term(max(binding, PRODUCT))
+            left = ("*", Fraction(-1), left) if negative else left
+        else:
+            left = self.powers()
+        while token := self.peek():
+            if token in ("+", "-") and binding == SUM:
+                self.take()
+                right = self.term(PRODUCT)
+                left = ("+", left, right if token == "+" else ("*", Fraction(-1), right))
+            elif token in ("*", "/") and binding <= PRODUCT:
+                left = (self.take(), left, self.term(FACTOR))
+            elif binding <= IMPLICIT and self.at_factor(binding):
+                left = ("*", left, self.powers())
             else:
-                return product
+                break
+        return left
 
-    def power(self) -> tuple:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ValueError("too deep")
+    def at_factor(self, binding: int) -> bool:
+        """Whether the next token begins a factor that multiplies what was read: 2x, but not 2 7."""
+        token = self.peek()
+        if token == "|":
+            return not self.in_bars
+        if token[0].isdigit():
+            return self.tokens[self.at - 1] in (")", "!", "}")
+        if binding == IMPLICIT and token[1:] in FUNCTIONS:  # \sin x \cos x
+            return False
+        return begins_value(token)
+
+    def powers(self):
         base = self.atom()
-        while self.peek() in ("!", "^") and r"\circ" not in self.rest()[:3]:
-            if self.take() == "!":
-                base = lift(factorial, base)
+        while self.peek() in ("!", "^"):
+            if r"\circ" in self.tokens[self.at + 1 : self.at + 3]:
+                if not self.in_function:
+                    break  # a unit
+                self.at += 1
+                self.name()
+                base = ("*", base, complex(math.pi / 180))
+            elif self.take() == "!":
+                base = ("!", base)
             else:
-                base = lift(power, base, self.signed(self.power))
-        self.depth -= 1
+                base = ("^", base, self.term(FACTOR))
         return base
 
-    def atom(self) -> tuple:
+    def atom(self):
         token = self.take()
-        if token in ("(", "[", "{", "|"):
-            inner = self.sum()
-            self.take({"(": ")", "[": "]", "{": "}", "|": "|"}[token])
-            if token == "|" and len(set(inner)) > 1:
-                raise ValueError("variables are positive, so |x| would be x")
-            return lift(abs, inner) if token == "|" else inner
+        if token in PARTNER:
+            outside, self.in_bars = self.in_bars, token == "|"
+            inside = self.term()
+            if self.take() != PARTNER[token]:
+                raise ValueError("brackets do not match")
+            self.in_bars = outside
+            return inside if token in ("(", "[", "{") else (token, inside)
         if token[0] in ".0123456789":
-            return constant(number(token)) if self.peek() != "_" else self.variable(token)
-        if token == r"\frac":
-            return lift(operator.truediv, self.digit(), self.digit())
-        if token == r"\binom":
-            return lift(binomial, self.digit(), self.digit())
+            return number(token) if self.peek() != "_" else self.symbol(token)
+        if token in (r"\frac", r"\binom"):
+            return ("/" if token == r"\frac" else token, self.argument(), self.argument())
         if token == r"\sqrt":
-            degree = self.atom() if self.peek() == "[" else constant(Fraction(2))
-            return lift(lambda a, n: power(a, 1 / n), self.atom(), degree)
-        if token[1:] in FUNCTIONS:
+            degree = self.atom() if self.peek() == "[" else Fraction(2)
+            return ("^", self.atom(), ("/", Fraction(1), degree))
+        if token[0] == "\\" and token[1:] in FUNCTIONS:
             return self.function(token[1:])
         if token in CONSTANTS and self.peek() != "_":
-            return constant(complex(CONSTANTS[token]))
-        if token in LETTERS or (token[0] == '"' and len(token) == 2):
-            return self.variable(token.removeprefix('"'))
+            return CONSTANTS[token]
+        if token in BOUNDED:  # its bounds become a part of its name
+            while self.peek() in ("_", "^"):
+                token += self.take() + self.name()
+            return (token, self.term(IMPLICIT))
+        if begins_value(token) or (token[0] == '"' and len(token) == 2):
+            return self.symbol(token.removeprefix('"'))
         raise ValueError("no value begins here")
 
-    def digit(self) -> tuple:
+    def argument(self):
         r"""What \frac takes: a group or, as in \frac12, one digit."""
         if self.peek().isdigit():
-            self.tokens = self.tokens[: self.at] + [*self.peek()] + self.tokens[self.at + 1 :]
+            self.tokens = [*self.tokens[: self.at], *self.peek(), *self.tokens[self.at + 1 :]]
         return self.atom()
 
-    def function(self, name: str) -> tuple:
+    def function(self, name: str):
         base = exponent = None
         while self.peek() in ("_", "^"):
             if self.take() == "_":
                 base = self.atom()
             else:
-                exponent = self.signed(self.atom)
-        grouped = self.peek() in ("(", "[", "{")
-        value = self.atom() if grouped else self.product(of_function=True)
-        if exponent == constant(Fraction(-1)) and "arc" + name in FUNCTIONS:
-            name, exponent = "arc" + name, None
-        value = lift(FUNCTIONS[name], value)
-        if base:
-            value = lift(operator.truediv, value, lift(cmath.log, base))
-        return lift(power, value, exponent) if exponent else value
+                exponent = self.term(FACTOR) if self.peek() == "-" else self.argument()
+        outside, self.in_function = self.in_function, True
+        argument = self.atom() if self.peek() in PARTNER else self.term(IMPLICIT)
+        self.in_function = outside
+        if exponent == ("*", Fraction(-1), Fraction(1)) and "arc" + name in FUNCTIONS:
+            return ("arc" + name, argument)
+        term = (name, argument) if base is None else ("/", ("log", argument), ("log", base))
+        return term if exponent is None else ("^", term, exponent)
 
-    def variable(self, name: str) -> tuple:
-        """A pseudo-random rational at each point, the same for the same name."""
+    def symbol(self, name: str):
+        """A variable, or an accent or an operator that is not known with what it is applied to."""
+        applied = name in ACCENTS or (name[0] == "\\" and self.peek() == "{")
+        argument = [self.argument()] if applied else []
         while self.peek() in ("_", "'"):
             name += self.take()
-            depth = 0
-            while name[-1] == "_" or depth > 0:
-                token = self.take()
-                depth += (token == "{") - (token == "}")
-                name += "" if token in ("(", ")", "{", "}") else token
-        value = self.rest()[:3]
-        if len(value) == 3 and value[0] == "(" and value[1].isdigit() and value[2] == ")":
-            name += value[1]  # I(0) is no product with 0
-            self.at += 3
-        codes = [zlib.crc32(f"{k} {name}".encode("utf-8", "replace")) for k in range(POINTS)]
-        return tuple(Fraction(300 + code % 2000, 1009) for code in codes)
+            name += self.name() if name[-1] == "_" else ""
+        following = self.tokens[self.at : self.at + 3]
+        if following[::2] == ["(", ")"] and following[1].isdigit():
+            name += self.name()  # I(0) is no product with 0
+        return (name, *argument) if argument else ("symbol", name)
+
+    def name(self) -> str:
+        """The next token or group of tokens, as the text that names something."""
+        text, depth = "", 0
+        while True:
+            token = self.take()
+            depth += (token in ("{", "(")) - (token in ("}", ")"))
+            text += "" if token in ("{", "}", "(", ")") else token
+            if depth <= 0:
+                return text
 
 
-# ---- Arithmetic at one point: Fraction while rational, else complex ------------------------------
-
-
-def constant(value: Fraction | complex) -> tuple:
-    return (value,) * POINTS
-
-
-def lift(function, *values: tuple) -> tuple:
-    """Apply a function of numbers at every point."""
-    return tuple(checked(function(*numbers)) for numbers in zip(*values))
-
-
-def checked(value):
-    if isinstance(value, Fraction):
-        if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-            raise OverflowError
-    elif value and not 1e-150 < abs(value) < 1e150:  # infinity, NaN, and what rounds to nothing
-        raise OverflowError
-    return value
+def begins_value(token: str) -> bool:
+    if len(token) == 1:
+        return token in string.ascii_letters or token in ("(", "[")
+    return token[0] == "\\" and token[1:].isalpha() and token not in NO_VALUE
 
 
 def number(token: str) -> Fraction:
     """The exact value of a decimal, in scientific notation or with a repeating part."""
-    digits, _, period = token.rstrip("}").partition(r"\overline")
+    digits, _, period = token.replace(r"\bar", r"\overline").rstrip("}").partition(r"\overline")
     mantissa, _, exponent = digits.lower().partition("e")
     if len(token) > MAX_DIGITS or len(exponent) > 4:
-        raise ValueError("too many digits")
+        raise Limit
     whole, _, decimals = mantissa.partition(".")
     value = Fraction(int(whole + decimals or "0"), 10 ** len(decimals))
     if period := period.strip(" {"):
@@ -560,32 +703,133 @@ def number(token: str) -> Fraction:
     return value * Fraction(10) ** int(exponent or 0)
 
 
+# ---- Evaluating: term -> number ------------------------------------------------------------------
+
+
+class Evaluation:
+    """The value of a term: a Fraction while rational, else a complex.
+
+    At a point a symbol stands for a pseudo-random Fraction that its name and the point decide,
+    between 0.3 and 2.3 or ten times that, at every other point perhaps negative. `bent` tells that a
+    root or a logarithm has left the real line, where two spellings may be on different branches.
+    """
+
+    def __init__(self, point: int = 0):
+        self.point, self.bent, self.work = point, False, 0
+
+    def value(self, term):
+        """Raises Limit, ArithmeticError or ValueError where there is no value."""
+        if not isinstance(term, tuple):
+            return term
+        name, *parts = term
+        if name == "symbol":
+            return pseudo_random(parts[0], self.point)
+        numbers = [self.value(part) for part in parts]
+        if name not in OPERATORS:
+            return pseudo_random(" ".join([name, *map(canonical, numbers)]))
+        value = OPERATORS[name](*numbers)
+        if isinstance(value, Fraction):
+            length = max(value.numerator.bit_length(), value.denominator.bit_length())
+            self.work += length**2
+            if length > MAX_BITS or self.work > MAX_WORK:
+                raise Limit
+        elif value and not 1e-150 < abs(value) < 1e150:  # infinite, or rounded to nothing
+            raise Limit
+        self.bent |= not is_real(value) and all(map(is_real, numbers))
+        return value
+
+
+def is_real(value) -> bool:
+    return isinstance(value, Fraction) or abs(value.imag) <= TOLERANCE * abs(value)
+
+
+def has_symbols(term) -> bool:
+    return isinstance(term, tuple) and (term[0] == "symbol" or any(map(has_symbols, term[1:])))
+
+
+def pseudo_random(name: str, point: int = 0) -> Fraction:
+    code = zlib.crc32(f"{point} {name}".encode("utf-8", "replace"))
+    scale = 10 if point % 4 == 2 else -1 if point % 2 and code >> 20 & 1 else 1
+    return Fraction(scale * (300 + code % 2000), 1009)
+
+
+def canonical(value) -> str:
+    """A number as text, the same however it was computed."""
+    if isinstance(value, Fraction):
+        return f"{value.numerator:x}/{value.denominator:x}"
+    parts = (value.real, value.imag)
+    return " ".join(f"{part if abs(part) > 1e-12 else 0.0:.9g}" for part in parts)
+
+
 def power(a, b):
     """a^b, exact for integer b; real for a negative a where b has an odd denominator."""
     if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1:
-        if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > MAX_BITS:
-            raise OverflowError
+        if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > 2 * MAX_BITS:
+            raise Limit
         return a ** int(b)
     if a == 0 and isinstance(b, Fraction) and b > 0:
         return a
-    if isinstance(b, Fraction) and b.denominator % 2:
-        real = complex(a)
-        if real.imag == 0 and real.real < 0:
-            return (-1) ** b.numerator * power(-a, b)
+    if isinstance(b, Fraction) and b.denominator % 2 and is_real(a) and complex(a).real < 0:
+        return (-1) ** b.numerator * power(-a, b)
     exponent = b * cmath.log(a)
     if abs(exponent.real) > 300:
-        raise OverflowError
+        raise Limit
     return cmath.exp(exponent)
 
 
-def factorial(a) -> Fraction:
-    if not isinstance(a, Fraction) or a.denominator > 1 or not 0 <= a <= MAX_FACTORIAL:
-        raise ValueError("no factorial")
+def factorial(a):
+    """n!, or the gamma function of a + 1 where a variable is sampled off the integers."""
+    if not isinstance(a, Fraction) or a.denominator > 1 or a < 0:
+        return complex(math.gamma(a.real + 1)) if is_real(a) else math.nan
+    if a > MAX_FACTORIAL:
+        raise Limit
     return Fraction(math.factorial(int(a)))
 
 
-def binomial(n, k) -> Fraction:
+def binomial(n, k):
     return factorial(n) / factorial(k) / factorial(n - k)
+
+
+FUNCTIONS = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "log", "exp")
+FUNCTIONS = {name: getattr(cmath, name) for name in FUNCTIONS}
+FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log}
+FUNCTIONS |= {"csc": lambda z: 1 / cmath.sin(z), "sec": lambda z: 1 / cmath.cos(z)}
+FUNCTIONS |= {"cot": lambda z: 1 / cmath.tan(z), "lg": cmath.log10}
+OPERATORS = {"+": operator.add, "*": operator.mul, "/": operator.truediv, "^": power}
+OPERATORS |= {"|": lambda z: abs(z) if isinstance(z, Fraction) else complex(abs(z))}
+OPERATORS |= {"!": factorial, r"\binom": binomial, **FUNCTIONS}
+
+
+def same_number(x, y, slack: float = 0) -> bool:
+    """Whether two terms agree: once if they are constant, else at four good points of POINTS.
+
+    A bent point counts only where there are no good ones; one disagreement at a good point decides.
+    """
+    varies = has_symbols(x) or has_symbols(y)
+    good, bent = 0, []
+    for point in range(POINTS if varies else 1):
+        evaluation = Evaluation(point)
+        try:
+            agree = close(evaluation.value(x), evaluation.value(y), slack)
+        except (Limit, ArithmeticError, ValueError):
+            continue
+        if varies and evaluation.bent:
+            bent.append(agree)
+        elif not agree:
+            return False
+        elif (good := good + 1) == 4:
+            break
+    return good > varies or (not good and len(bent) > 1 and all(bent))
+
+
+def close(p, q, slack: float) -> bool:
+    if slack:
+        return abs(p - q) <= slack * (1 + 1e-9)
+    if isinstance(p, Fraction) and isinstance(q, Fraction):
+        return p == q
+    if any(isinstance(v, Fraction) and v.denominator > MAX_DENOMINATOR for v in (p, q)):
+        return False
+    return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
 
 
 # ---- Comparing: two values -> bool ---------------------------------------------------------------
@@ -601,20 +845,38 @@ def is_equivalent(answer: str, gold: str) -> bool:
     >>> is_equivalent("[0, 1)", "0 <= x < 1"), is_equivalent("52 or 54", "52")
     (True, False)
     """
-    left, right = tokenize(answer), tokenize(gold)
-    if not left or not right:
-        return answer.split() == gold.split()
-    if left == right or (spoken(left) and spoken(left) == spoken(right)):
+    try:
+        return answer.split() == gold.split() or same_tokens(tokenize(answer), tokenize(gold))
+    except (Limit, RecursionError):
+        return False
+
+
+def same_tokens(left: tuple, right: tuple) -> bool:
+    """Whether two answers are the same tokens, the same words, the same choice or the same value."""
+    if not left or not right or left == right:
+        return left == right != ()
+    text = spoken(left)
+    if text and text == spoken(right) and (text in "abcde" or '"' in "".join(left + right)):
         return True
-    return same(read(left), read(right))
+    one, other = choice(left), choice(right)
+    if one and other:
+        return all(map(same_tokens, one, other))
+    if one or other:
+        return any(same_tokens(part, right if one else left) for part in one or other)
+    return same(read(list(left)), read(list(right)))
 
 
-def spoken(tokens: list[str]) -> str:
-    """Words in lower case without articles, or the letter of a choice like (A); else ""."""
-    text = "".join(token for token in tokens if token not in ("(", ")", '"an', '"the')).lower()
-    if text in ("a", "b", "c", "d", "e"):
-        return text
-    return text.replace('"', "") if '"' in text and text.replace('"', "").isalpha() else ""
+def spoken(tokens: tuple) -> str:
+    """All of it as letters in lower case, without articles and parentheses; "" if there is more."""
+    text = "".join(token for token in tokens if token not in ("(", ")", '"an', '"the'))
+    text = text.replace('"', "").lower()
+    return text if text.isalpha() else ""
+
+
+def choice(tokens: tuple) -> tuple:
+    """The letter and the value of an answer such as (D) 24; else ()."""
+    is_choice = tokens[0] == "(" and tokens[2:3] == (")",) and tokens[1] in "ABCDEFGHIJ"
+    return (tokens[1:2], tokens[3:]) if is_choice and len(tokens) > 3 else ()
 
 
 def same(a: tuple, b: tuple) -> bool:
@@ -622,15 +884,23 @@ def same(a: tuple, b: tuple) -> bool:
         return True
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
+    a, b = as_quotient(a, b[0]), as_quotient(b, a[0])
     if a[0] != b[0] or a[0] in ("text", "infinity"):
         return False
     if a[0] == "number":
         return same_quantity(a[1:], b[1:])
-    if a[0] in ("list", "union"):
-        return matched(a[1], b[1]) and matched(b[1], a[1])
-    if a[0] == "matrix":
-        return len(a[1]) == len(b[1]) and all(map(in_order, a[1], b[1]))
-    return a[1:-1] == b[1:-1] and in_order(a[-1], b[-1])
+    return matched(a[1], b[1]) if a[0] == "list" else a[1] == b[1] and in_order(a[2], b[2])
+
+
+def as_quotient(value: tuple, other: str) -> tuple:
+    """The ratio 3:4 as 3/4, beside a number."""
+    if (
+        other == "number"
+        and value[:2] == ("tuple", ":")
+        and [v[0] for v in value[2]] == [other] * 2
+    ):
+        return ("number", ("/", value[2][0][1], value[2][1][1]), "", 0)
+    return value
 
 
 def in_order(a: tuple, b: tuple) -> bool:
@@ -649,33 +919,24 @@ def matched(a: tuple, b: tuple) -> bool:
 
 
 def same_quantity(a: tuple, b: tuple) -> bool:
-    (x, unit_x), (y, unit_y) = a, b
+    (x, unit_x, slack_x), (y, unit_y, slack_y) = a, b
     if unit_x and unit_y and unit_x != unit_y:
         return False
-    if same_number(x, y) or unit_x == unit_y or "%" not in (unit_x, unit_y):
-        return same_number(x, y)
-    percent = constant(Fraction(1, 100))
-    return same_number(*(lift(operator.mul, v, percent) if u == "%" else v for v, u in (a, b)))
-
-
-def same_number(x: tuple, y: tuple) -> bool:
-    for v, w in ((x, y), (y, x)):
-        rational = isinstance(v[0], Fraction) and len(set(v)) == 1
-        if rational and isinstance(w[0], complex) and v[0].denominator > MAX_DENOMINATOR:
-            return False
-    return all(map(close, x, y))
-
-
-def close(p, q) -> bool:
-    if isinstance(p, Fraction) and isinstance(q, Fraction):
-        return p == q
-    return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
+    slack = max(slack_x, slack_y)
+    if same_number(x, y, slack) or unit_x == unit_y:
+        return same_number(x, y, slack)
+    percent = Fraction(1, 100)
+    return (unit_x == "%" and same_number(("*", x, percent), y, slack)) or (
+        unit_y == "%" and same_number(x, ("*", y, percent), slack)
+    )
 
 
 def same_relation(a: tuple, b: tuple) -> bool:
     if a[0] == b[0] and a[1] == b[1]:
-        swapped = set(a[1]) <= {"=", r"\ne"} and in_order(a[2][::-1], b[2])
-        return swapped or in_order(a[2], b[2]) or proportional(a, b)
+        if in_order(a[2], b[2]) or (set(a[1]) <= {"=", r"\ne"} and in_order(a[2][::-1], b[2])):
+            return True
+        named = [{side for side, name in zip(v[2], v[3]) if name} for v in (a, b)]
+        return named[0].isdisjoint(named[1]) and proportional(a, b)
     a, b = (without_name(value) if value[0] == "relation" else value for value in (a, b))
     return a is not None and b is not None and same(a, b)
 
@@ -690,7 +951,7 @@ def without_name(relation: tuple) -> tuple | None:
         return sides[1]
     if set(signs) <= {"<", r"\le"} and len(sides) <= 3 and any(names):
         if len(sides) == 2:  # x < 3 is -oo < x < 3
-            sides = (("infinity", True), *sides) if names[0] else (*sides, ("infinity", False))
+            sides = (LINE[0], *sides) if names[0] else (*sides, LINE[1])
             signs = ("<", *signs) if names[0] else (*signs, "<")
         brackets = ("(" if signs[0] == "<" else "[") + (")" if signs[1] == "<" else "]")
         return ("tuple", brackets, (sides[0], sides[2])) if len(names) == 2 or names[1] else None
@@ -701,10 +962,122 @@ def proportional(a: tuple, b: tuple) -> bool:
     """Whether one relation is a constant multiple of the other, as x - 3 = 0 of 2x = 6."""
     if len(a[1]) > 1 or any(side[0] != "number" for side in a[2] + b[2]):
         return False
+    f, g = (("+", v[2][0][1], ("*", Fraction(-1), v[2][1][1])) for v in (a, b))
+    ratio = ("/", f, g)
+    for point in range(POINTS) if has_symbols(f) and has_symbols(g) else ():
+        try:
+            factor = Evaluation(point).value(ratio)
+        except (Limit, ArithmeticError, ValueError):
+            continue
+        same_side = set(a[1]) <= {"=", r"\ne"} or complex(factor).real > 0
+        return same_side and same_number(ratio, factor)
+    return False
+
+
+# ---- The tool: one case in words, or a file of cases ----------------------------------------------
+
+
+def explain(response: str, gold: str) -> str:
+    """What was extracted, how each side was read, and why they are equal or not."""
+    result, left, right = grade(response, gold), None, parse(gold)
+    if result.answer is None:
+        return "no answer: no closed box, no stated answer, and the response is no bare answer"
+    left = parse(result.answer)
+    if result.correct:
+        why = "the same tokens" if tokenize(result.answer) == tokenize(gold) else "the same value"
+    elif left is None or right is None:
+        why = "beyond the limits of what is computed, and other tokens"
+    elif left[0] != right[0]:
+        why = f"a {left[0]} is not a {right[0]}"
+    else:
+        why = f"these are different {left[0]}s"
+    return (
+        f"extracted  {result.answer!r}: {find_answer(response)[0]}\n"
+        f"read as    {show(left)}\ngold       {show(right)}\n{result.outcome}: {why}"
+    )
+
+
+def show(value) -> str:
+    """A value or a term as a person writes it."""
+    if isinstance(value, complex):
+        return f"{value:.6g}" if value.imag else f"{value.real:.15g}"
+    if isinstance(value, Fraction):
+        long = max(value.numerator.bit_length(), value.denominator.bit_length()) > 10_000
+        return "a very long number" if long else str(value)
+    if value is None:
+        return "unreadable"
+    kind, *parts = value
+    if kind == "number":
+        return f"{show(parts[0])} {parts[1]}".strip()
+    if kind in ("infinity", "text", "symbol"):
+        return {True: "-oo", False: "oo"}.get(parts[0], str(parts[0]))
+    if kind == "list":
+        return f"in any order: {', '.join(map(show, parts[0]))}"
+    if kind == "tuple":
+        return parts[0][0] + ", ".join(map(show, parts[1])) + parts[0][-1]
+    if kind == "relation":
+        return "".join(map(" {} {}".format, ("", *parts[0]), map(show, parts[1]))).strip()
+    if kind in ("+", "*", "/", "^"):
+        return f"({show(parts[0])} {kind} {show(parts[1])})"
+    return f"{kind}({', '.join(map(show, parts))})"
+
+
+def grade_file(path: str, list_wrong: bool) -> None:
+    """Grade a .jsonl file; print agreement and errors, overall and by kind, and the slowest cases."""
+    from tqdm import tqdm
+
+    with open(path, encoding="utf-8") as file:
+        cases = [json.loads(line) for line in file if line.strip()]
+    tally, times, outcomes = collections.Counter(), [], collections.Counter()
+    for case in tqdm(cases, desc="grading", unit="case"):
+        began = time.perf_counter()
+        result = grade(case["response"], case["gold"])
+        times.append((time.perf_counter() - began, case["gold"], result.answer))
+        outcomes[result.outcome] += 1
+        expected = case.get("expected")
+        if isinstance(expected, bool):
+            for kind in {"all", case.get("kind", "all")}:
+                tally[kind, expected, result.correct] += 1
+        if list_wrong and isinstance(expected, bool) and expected != result.correct:
+            print(f"expected {expected}\n{explain(case['response'], case['gold'])}\n")
+    print(", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+    print(
+        f"\n{'kind':24}{'cases':>7}{'agree':>9}{'wrong called right':>20}{'right called wrong':>20}"
+    )
+    for kind in sorted({kind for kind, _, _ in tally}, key=lambda kind: (kind != "all", kind)):
+        right, wrong = (
+            [tally[kind, truth, said] for said in (True, False)] for truth in (True, False)
+        )
+        count, agreed = sum(right) + sum(wrong), right[0] + wrong[1]
+        errors = [f"{wrong[0]} of {sum(wrong)}", f"{right[1]} of {sum(right)}"]
+        print(f"{kind:24.23}{count:7}{agreed / count:9.2%}{errors[0]:>20}{errors[1]:>20}")
+    print("\nslowest")
+    for seconds, gold, answer in sorted(times, key=lambda row: -row[0])[:3]:
+        print(f"{seconds * 1e3:8.2f} ms  gold {gold[:40]!r}, answer {answer and answer[:40]!r}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Grade one response in words, or a file of cases.")
+    parser.add_argument("response", nargs="?", help="the text of a response")
+    parser.add_argument("gold", nargs="?", help="the gold answer")
+    parser.add_argument(
+        "--file", help='a .jsonl file of {"gold", "response", "expected"?, "kind"?}'
+    )
+    parser.add_argument("--show", choices=["wrong"], help="with --file: explain the disagreements")
+    options = parser.parse_args()
+    if bool(options.file) == (options.gold is not None):
+        parser.error('give "RESPONSE" "GOLD", or --file cases.jsonl')
     try:
-        f, g = (lift(operator.sub, value[2][0][1], value[2][1][1]) for value in (a, b))
-        ratio = lift(operator.truediv, f, g)
-    except ArithmeticError:
-        return False
-    same_side = set(a[1]) <= {"=", r"\ne"} or complex(ratio[0]).real > 0
-    return same_side and len(set(f)) > 1 and all(close(r, ratio[0]) for r in ratio)
+        if options.gold is not None:
+            print(explain(options.response, options.gold))
+        else:
+            grade_file(options.file, options.show == "wrong")
+    except OSError as error:
+        parser.exit(2, f"reward.py: --file {options.file} cannot be read: {error.strerror}.\n")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        needed = "it needs a JSON object a line with the texts gold and response"
+        parser.exit(2, f"reward.py: --file {options.file}: {needed} ({error!r}).\n")
+
+
+if __name__ == "__main__":
+    main()
