@@ -38,6 +38,7 @@ cannot be read is equal only to the same tokens.
 import argparse
 import cmath
 import collections
+import contextvars
 import functools
 import itertools
 import json
@@ -59,7 +60,7 @@ MAX_ITEMS = 64  # of one list, compared pair by pair
 MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 4300
 MAX_BITS = 2**15  # of a numerator or a denominator: 2004! is exact, 9^{9^9} is beyond
 MAX_FACTORIAL = 2_500
-MAX_WORK = 2**32  # bits^2 of all intermediate numbers: some 20 ms
+MAX_WORK = 2**30  # products of the two lengths of all that one call computes: some 15 ms
 MAX_DENOMINATOR = 10**6  # of a rational that may equal a float: no decimal passes for pi
 POINTS = 12  # tried for a pair of expressions with variables; four good ones are enough
 TOLERANCE = 1e-11
@@ -67,6 +68,11 @@ TOLERANCE = 1e-11
 
 class Limit(Exception):
     """Something is beyond one of the limits above."""
+
+
+WORK = contextvars.ContextVar(
+    "what one call of is_equivalent or parse has computed so far", default=0
+)
 
 
 class Grade(NamedTuple):
@@ -115,7 +121,14 @@ def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> fl
 # ---- Extraction: response -> text ----------------------------------------------------------------
 
 TURNS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<end_of_turn>")
-TURNS += ("<start_of_turn>", "</s>", "[INST]", "\nUser:", "\nHuman:")
+TURNS += (
+    "<start_of_turn>",
+    "<|start_header_id|>",
+    "<|user|>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+)
+TURNS += ("</s>", "[INST]", "### Instruction", "\nUser:", "\nHuman:")
 THOUGHTS = ("think", "thinking", "thought", "reasoning")
 BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
 DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")
@@ -126,19 +139,23 @@ BARE = re.compile(  # mathematics with no word in it
 SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
 FINAL = re.compile(r"final answer\W{0,6}(?:is\b|:)", re.IGNORECASE)
 STATED = re.compile(
-    r"####|<answer>|\b(?:answers?|option|choice)\b[*_]{0,3}(?: to (?:the|this) [a-z]{1,20})?\s{0,3}"
-    r"(?:is\b|are\b|(?:should|would|must) be\b|=|:)"
-    r"|^\W{0,4}(?:final )?answer(?:\W{0,3}$|\s{1,3}(?=\$|\\[(\[]))"
-    r"|(?:^A:|\b(?:we (?:find|get|obtain|conclude) that|I think it's|therefore,? there (?:is|are)))"
-    r" (?=[^\n]{0,200}\Z)",  # in the last line
+    r"####(?! *final)|<answer>|\b(?:answers?|ans|option|choice|final result)\b[*_]{0,3}(?: to (?:the|this) [a-z]{1,20})?\s{0,3}"
+    r"(?:is\b|are\b|equals\b|(?:should|would|must) be\b|=|:)"
+    r"|^A: (?=[^\n]*\Z)|^[^\w<]{0,4}(?:final )?answer(?:\W{0,3}$|\s{1,3}(?=\$|\\[(\[]))",
     re.IGNORECASE | re.MULTILINE,
 )
+CONCLUDED = re.compile(  # in the last line
+    r"\b(?:we (?:find|get|obtain|conclude) that|I think it's|therefore,? there (?:is|are)"
+    r"|(?:so|thus|hence|therefore)\b[^.$]{0,80} (?:is|are)) ",
+    re.IGNORECASE,
+)
 STATED_START = re.compile(
-    r"(?:[\s*_:$]|\\[(\[]|(?:clearly|simply|indeed|therefore|thus|that|just|exactly|equal to)\b){0,20}"
+    r"(?:[\s*_:$`]|\\[(\[]|(?:clearly|simply|indeed|therefore|thus|that|just|exactly|approximately|about"
+    r"|equal to|option|choice)\b){0,20}"
 )
 STATED_END = re.compile(
-    r"""\n|</answer>|[.;?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!"""
-    r"|,?\s(?:because|since|so|which|where|that|as)\b|\sand (?=[a-z]{2})"
+    r"""\n|</answer>|[.?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!"""
+    r"|,?\s(?:because|since|which|where|that|as|for all)\b|,\sso\b|\sand (?=[a-z]{2})"
 )
 
 
@@ -165,11 +182,15 @@ def find_answer(response: str) -> tuple[str, str | None]:
     """Where the final answer stands, in words, and the answer."""
     text = last_words(response)
     if boxes := find_boxes(text):
-        if answer := last_stated(text[boxes[-1].end :], FINAL):
+        answer = last_stated(text[boxes[-1].end :], FINAL)
+        if answer and re.search(r"[0-9\\]", answer):
             return "a final answer stated after the last box", answer
         return "the last box", join_boxes(text, boxes)
     if answer := last_stated(text, STATED):
         return "the last stated answer", answer
+    last_line = text.rpartition("\n")[2][-300:]
+    if last_line[-1:] in tuple(".!$*)]") and (answer := last_stated(last_line, CONCLUDED)):
+        return "the conclusion", answer
     return "the whole response", whole_answer(text)
 
 
@@ -227,7 +248,7 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
     end = STATED_END.search(text, start)
     if end and end[0] == "?":  # a question states nothing
         return None
-    return text[start : end.start() if end else None].strip("*_$ \t").removesuffix(r"\)") or None
+    return text[start : end.start() if end else None].strip("*_$` \t").removesuffix(r"\)") or None
 
 
 def whole_answer(text: str) -> str | None:
@@ -249,20 +270,22 @@ def pairs(text: str) -> dict[str, str]:
 
 SIGNS = pairs(
     r"− - – - × * · * ⋅ * ÷ / ’ ' ² ^2 ³ ^3 π \pi ∞ \infty √ \sqrt ° ^\circ ≤ \le ≥ \ge ≠ \ne "
-    r"∪ \cup ∈ \in ± \pm ≈ \approx ℝ \reals ∅ \emptyset α \alpha β \beta θ \theta λ \lambda"
+    r"∪ \cup ∈ \in ± \pm ≈ \approx ℝ \reals ∅ \emptyset ⌊ \lfloor ⌋ \rfloor α \alpha β \beta θ \theta λ \lambda"
 )
-SIGNS = {sign: command + " " for sign, command in SIGNS.items()} | {"€": "", "£": "", '"': " "}
+SIGNS = {sign: command + " " for sign, command in SIGNS.items()} | dict.fromkeys('€£¥₹"', " ")
 FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
 SIGNS = str.maketrans(FULL_WIDTH | SIGNS)
 ALIASES = pairs(
     r"\dfrac \frac \tfrac \frac \cfrac \frac \dbinom \binom \tbinom \binom \cdot * \times * \div / "
     r"\% % ; , \lt < \leq \le \leqslant \le \geq \ge \geqslant \ge \gt > \neq \ne \simeq \approx "
     r"\colon : \prime ' \langle ( \rangle ) \lbrace \{ \rbrace \} \vert | \lvert | \rvert | \mid | "
-    r"\varnothing \emptyset \R \reals"
+    r"\varnothing \emptyset \R \reals \backslash \setminus \lbrack [ \rbrack ] \bigcup \cup \cr \\ "
+    r"\sfrac \frac \nicefrac \frac \textdollar \$ \mathdollar \$ \pounds \$ \imath i \dots \ldots "
+    r"\cdots \ldots \pmod \mod \bmod \mod \bar \overline \rightarrow \to \land \wedge \overrightarrow \vec"
 )
 CLUTTER = (
-    r"\, \; \: \! \/ \( \) \[ \] \quad \qquad \left \right \big \Big \bigl \bigr \Bigl \Bigr ~ $ . "
-    r"\displaystyle \textstyle \limits \boxed \fbox \bf \rm \it \text \textbf \mathbf \mathrm "
+    r"\, \; \: \! \/ \( \) \[ \] \quad \qquad \left \right ~ $ . "
+    r"\middle \displaystyle \textstyle \limits \boxed \fbox \bf \rm \it \text \textbf \mathbf \mathrm "
     r"\mathit \mathcal \mbox \boldsymbol \bm \operatorname"
 )
 CLUTTER = {*CLUTTER.split(), r"\ "}
@@ -272,17 +295,50 @@ WRAPPED = re.compile(
 )
 MIXED = re.compile(
     r"(?<![A-Za-z0-9.^_])([0-9]+)(?:\s+([0-9]+)/([0-9]+)"
-    r"|(?:\s|\\,)*\\[dtc]?frac\s?(?:\{([0-9]+)\}|([0-9]))\s?(?:\{([0-9]+)\}|([0-9])))"
+    r"|(?:\s|\\[,;: ]|~)*\\[dtc]?frac\s?(?:\{([0-9]+)\}|([0-9]))\s?(?:\{([0-9]+)\}|([0-9])))"
 )
 TOKEN = re.compile(
-    r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:,|\{,\}|,?\\!\s?|\\,)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:(?:\\!)?,(?:\\!\s?)?|\{,\}|\\!\s?|\\,)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
     r"|[1-9][0-9]{0,2}(?: [0-9]{3})+(?![ 0-9]))"
     r"|(?P<european>[1-9][0-9]{0,2}(?:(?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,})(?![0-9.,]))"
-    r"|(?P<number>[0-9]*\.[0-9]*\\(?:overline|bar)\s?\{?[0-9]+\}?"
+    r"|(?P<number>[0-9]*\.[0-9]*\\(?:overline|bar|dot)\s?\{?[0-9]+\}?"
     r"|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r'|"(?P<quoted>[^"]*)"|(?P<letters>[A-Za-z]+)|(?P<sign>\\[A-Za-z]+|\\?.)',
     re.DOTALL,
 )
+
+
+REWRITINGS = (  # a pattern is tried where its first word occurs
+    ("**", r"\*\*", "^"),
+    ("...", r"\.\.\.", r"\\ldots "),
+    ("<=", "<=", r"\\le "),
+    (">=", ">=", r"\\ge "),
+    ("!=", "!=", r"\\ne "),
+    ("x", r"(?<=[0-9])\s?x\s?(?=10\s?\^)", "*"),
+    ("m/", r"(?<=[0-9}\s])(k?m/(?:s|h|hr))\b", r' "\1" '),
+    (".m", r"(?i)\b([ap])\.m\b\.?", r"\1m"),
+    ("all real", r"\ball real numbers\b", r"\\reals "),
+    ("_", r"[({]([0-9A-Z]+)[)}]_", r"\1_"),  # (204)_5
+    ("}", r"\{\s?([-+:=<>])\s?\}", r"\1"),
+    ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
+    ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
+    ("\\", r"\\\s*$", ""),
+    (r"\not", r"\\not\s?=", r"\\ne "),
+    ("color", r"\\(?:text)?color\s?\{[^{}]*\}", ""),
+    (r"\left", r"\\(?:left|right)\s?\.", ""),
+    ("ig", r"\\[bB]igg?[lrm]?(?![a-z])", ""),
+    ("arge", r"\\[lL]arge", ""),
+    ("prime", r"\^\s?\{?\s?\\prime\s?\}?", "'"),
+    ("degree", r"\\degree\b", r"^\\circ "),
+    ("mathbb", r"\\mathbb\s?\{?\s?R\s?\}?", r"\\reals "),
+    ("over", r"\{([^{}]*)\\over\b([^{}]*)\}", r"\\frac{\1}{\2}"),
+    ("choose", r"\{([^{}]*)\\choose\b([^{}]*)\}", r"\\binom{\1}{\2}"),
+    ("to", r"(?<=[0-9])\s{0,3}\\text\s?\{\s?to\s?\}\s{0,3}(?=[0-9])", ":"),
+    (r"\begin", r"\\begin\s?\{(?:cases|(?:align|gather)(?:ed)?)\*?\}", r"\\begin \\lines "),
+    (r"\end", r"\\(begin|end)\s?\{(?!v)[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 "),
+    (r"\\[", r"(?<=\\\\)\[[0-9.a-z]{1,9}\]", ""),
+)
+REWRITINGS = [(word, re.compile(pattern), new) for word, pattern, new in REWRITINGS]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -294,22 +350,10 @@ def tokenize(text: str) -> tuple[str, ...]:
     """
     if len(text) > MAX_ANSWER:
         raise Limit
-    text = text.translate(SIGNS).replace("**", "^").replace("...", r"\ldots ")
-    text = (
-        text.replace(r"\{\}", r"\emptyset ")
-        .replace("<=", r"\le ")
-        .replace(">=", r"\ge ")
-        .replace("!=", r" \ne ")
-    )
-    if "\\" in text:
-        text = re.sub(r"\\(?:text)?color\s?\{[^{}]*\}|\\(?:left|right)\s?\.", "", text)
-        text = re.sub(r"\^\s?\{?\s?\\prime\s?\}?", "'", text)
-        text = re.sub(r"\\mathbb\s?\{?\s?R\s?\}?", r"\\reals ", text)
-        text = re.sub(r"\\(begin|end)\s?\{[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 ", text)
-        text = WRAPPED.sub(quote_words, text)
-    text = re.sub(r"\(([0-9A-Z]+)\)_", r"\1_", text)  # (204)_5
-    text = re.sub(r"\b([ap])\.m\b\.?", r"\1m", text, flags=re.IGNORECASE)
-    text = MIXED.sub(add_mixed, text)
+    text = text.replace('"', " ") if text.isascii() else text.translate(SIGNS)
+    for word, pattern, new in REWRITINGS:
+        text = pattern.sub(new, text) if word in text else text
+    text = MIXED.sub(add_mixed, WRAPPED.sub(quote_words, text))
     tokens, depth = [], 0
     for match in TOKEN.finditer(text):
         kind, token = match.lastgroup, match[match.lastgroup]
@@ -322,32 +366,29 @@ def tokenize(text: str) -> tuple[str, ...]:
         elif kind == "letters":
             tokens += spell(token)
         elif kind == "quoted":
-            tokens += ["," if word in ("and", "or") else '"' + word for word in token.split()]
+            words = re.findall(r"[A-Za-z-]+|[0-9]+|\S", token)
+            tokens += [SEPARATORS.get(w, '"' + w if w[0].isalpha() else w) for w in words]
         elif not (token.isspace() or token in CLUTTER):
             tokens.append(ALIASES.get(token, token))
             depth += (tokens[-1] in ("(", "[", r"\{")) - (tokens[-1] in (")", "]", r"\}"))
+    deepest = max((level for _, level in levels(tokens)), default=0)
+    if len(tokens) > MAX_TOKENS or deepest > MAX_DEPTH:
+        raise Limit
     while tokens[-1:] == [","]:
         tokens.pop()
-    if (
-        len(tokens) > MAX_TOKENS
-        or max((level for _, level in levels(tokens)), default=0) > MAX_DEPTH
-    ):
-        raise Limit
+    if tokens == [r"\{", r"\}"]:
+        tokens = [r"\emptyset"]
     # "5, and 7" has one separator
-    return tuple(t for t, after in zip(tokens, [*tokens[1:], ","]) if (t, after) != (",", ","))
+    return tuple(t for t, after in zip(tokens, [*tokens[1:], ""]) if (t, after) != (",", ","))
+
+
+SEPARATORS = {"and": ",", "or": ",", "/": '"per'}
 
 
 def quote_words(match: re.Match) -> str:
     r"""\text{ cm} is a word; \textbf{93000} and \mathrm{i} are mathematics in another font."""
     text = match[1].replace("~", " ").strip()
-    is_word = re.fullmatch(r"[A-Za-z\s.-]+", text) and text not in (
-        "i",
-        "j",
-        "k",
-        "e",
-        "d",
-        *FUNCTIONS,
-    )
+    is_word = re.fullmatch(r"[A-Za-z][A-Za-z\s.,/^0-9-]*", text) and text not in MATHEMATICAL
     return f' "{text.replace(".", "")}" ' if is_word else f" {text} "
 
 
@@ -359,36 +400,41 @@ def add_mixed(match: re.Match) -> str:
 
 def spell(letters: str) -> list[str]:
     """A run of letters is a function, a separator, a word, or a product of variables."""
-    if letters in FUNCTIONS or letters in ("sqrt", "pi", "infty"):
-        return ["\\" + letters]
+    if letters in MATHEMATICAL and len(letters) > 1:
+        return [r"\infty" if letters == "infinity" else "\\" + letters]
     if letters[:-1] in FUNCTIONS:  # sinx
         return ["\\" + letters[:-1], letters[-1]]
     if letters in ("and", "or"):
         return [","]
-    known = unit_of(letters) is not None or letters.lower() in NO_UNITS
+    known = letters in SHORT_WORDS or letters.lower() in SHORT_WORDS
     is_word = len(letters) > 3 or (len(letters) > 1 and known)
     return ['"' + letters] if is_word else list(letters)
 
 
 UNITS = (
     r"dollar \$|% percent pct percentage|degree \circ|m meter metre|cm centimeter|mm millimeter"
-    "|km kilometer|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg|lb pound"
+    "|km kilometer|in inch inches|ft foot feet|yd yard|mi mile|g gram|kg kilogram|lb pound"
     "|oz ounce|L liter|ml mL|s sec second|min minute|hr hour h|day|week|month|year|cent|mph|am|pm"
-    "|rad radian|square sq|cubic|per /|th st nd rd"
+    "|rad radian|euro|decade|acre|gallon|quart|ton|J joule|N newton|W watt|V volt|square sq|cubic|per /|th st nd rd"
 )
 UNITS = {name: names.split()[0] for names in UNITS.split("|") for name in names.split()}
 # Any other word after a number is what was counted (6 apples), unless it changes or denies it.
 NO_UNITS = (
-    "dozen hundred thousand million billion trillion half halves third thirds quarter quarters no "
-    "not less more least most than plus minus times squared cubed factorial mod over base if when "
-    "but an the yes odd wrong incorrect false maybe"
+    "dozen hundred thousand million billion trillion lakh crore half halves third thirds quarter tens "
+    "no not less more least most below than plus minus negative times squared cubed doubled halved root "
+    "divided factorial mod over base if when but perhaps maybe otherwise alternatively yes odd wrong "
+    "incorrect false zero one two twos three four five six seven eight nine ten eleven twelve twenty"
 )
 NO_UNITS = set(NO_UNITS.split())
+SHORT_WORDS = {*UNITS, *NO_UNITS, "an", "the"}
+NO_UNIT = re.compile(r"\w+(?:teen|[a-z]ths?|fifths?)", re.IGNORECASE)  # nineteen, tenths
+SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")
 
 
 def unit_of(word: str) -> str | None:
     """The canonical name of a unit of measure, or None for any other word."""
-    return UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
+    name = UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
+    return name or (word if SI.fullmatch(word) else None)
 
 
 # ---- Reading: tokens -> value --------------------------------------------------------------------
@@ -400,7 +446,7 @@ def unit_of(word: str) -> str | None:
 OPENING, CLOSING = ("(", "[", "{", r"\{", r"\begin"), (")", "]", "}", r"\}", r"\end")
 RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv", r"\to")
 FLIPPED = {">": "<", r"\ge": r"\le"}
-NAME = r"(?:m?\\angle)?(?:\\[A-Za-z]+(?:\{[A-Z]{2,4}\})?|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,\"]*\}))?'*(?:\(-?[\w\\,.=<>]*\))?"
+NAME = r"(?:m?\\angle)?(?:\\[A-Za-z]+(?:\{[A-Za-z]{1,4}\})?|[A-Za-z]|[A-Z]{2,4}|\"\w+)(?:_(?:\w|\{[\w,\"]*\}))?'*(?:\(-?[\w\\,.=<>]*\))?"
 NAME = re.compile(rf"{NAME}(?::{NAME})?|\({NAME}(?:,{NAME}){{1,5}}\)")  # x, f(x), AB, a_1, (x,y)
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 
@@ -408,6 +454,7 @@ LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 @functools.lru_cache(maxsize=1024)
 def parse(text: str) -> tuple | None:
     """The value of an answer, or None if it is beyond a limit."""
+    WORK.set(0)
     try:
         return read(list(tokenize(text)))
     except (Limit, RecursionError):  # the latter of \sqrt\sqrt\sqrt...
@@ -416,9 +463,10 @@ def parse(text: str) -> tuple | None:
 
 def read(tokens: list[str]) -> tuple:
     """Read the tokens of an answer, or of a part of one, into a value. Raises Limit."""
-    text = ("text", " ".join(token for token in tokens if token not in ("{", "}")).lower())
+    text = " ".join(token.lower() if token[0] == '"' else token for token in tokens)
+    text = ("text", re.sub(r"\{ (\S+) \}", r"\1", text))
     brackets, inside = brackets_around(tokens), tokens[1:-1]
-    if brackets in ("{}", r"\{\}"):
+    if brackets in ("{}", r"\{\}") and inside != [r"\emptyset"]:
         name, *rule = split(inside, "|", ":")  # {x : x > 2} is x > 2
         is_rule = brackets == r"\{\}" and len(rule) == 1 and is_name(split(name, r"\in")[0])
         return read(rule[0] if is_rule else inside)
@@ -427,12 +475,16 @@ def read(tokens: list[str]) -> tuple:
         raise Limit
     if [] in items:
         return text
+    told = [item for item in items if r"\in" not in item or r"\mathbb" not in item]
+    if len(told) == 1 < len(items):  # k \pi, k \in \mathbb{Z}
+        return read(told[0])
     if len(items) > 1:
         name, *first = split(items[0], "=")
         if len(first) == 1 and is_name(name) and not any("=" in item for item in items[1:]):
             values = ("list", tuple(map(read, [first[0], *items[1:]])))  # n = 2, 3, 4
             return ("relation", ("=",), (read(name), values), (True, False))
-        return ("list", tuple(map(read, items)))
+        values = tuple(map(read, items))
+        return between(*values) if len(values) == 2 else ("list", values)
     if len(sides := split(tokens, *RELATIONS)) > 1:
         signs = [token for token, level in levels(tokens) if level == 0 and token in RELATIONS]
         return read_relation(signs, sides) if any(sides) else text
@@ -440,6 +492,9 @@ def read(tokens: list[str]) -> tuple:
         return ("list", tuple(map(read, parts)))
     if len(parts := split(tokens, ":")) > 1:
         return ("tuple", ":", tuple(map(read, parts)))
+    if inside[:1] == [r"\lines"]:
+        lines = split([token for token in inside[1:] if token != "&"], r"\\")
+        return ("list", tuple(read(line) for line in lines if line))
     if brackets == r"\begin\end":  # a column is a vector, a matrix a tuple of its rows
         rows = [split(row, "&") for row in split(inside, r"\\") if row]
         rows = [tuple(map(read, row)) for row in rows]
@@ -450,16 +505,24 @@ def read(tokens: list[str]) -> tuple:
         )
     if brackets and len(parts := split(inside, ",")) > 1:
         return ("tuple", brackets, tuple(map(read, parts)))
+    if tokens[0].isupper() and "," in tokens and brackets_around(tokens[1:]) == "()":
+        return read(tokens[1:])  # P(3,-4)
     if brackets in ("()", "[]"):
         return read(inside)
-    if tokens == [r"\reals"]:
-        return ("tuple", "()", LINE)
+    if tokens[0] == r"\reals":
+        excluded = reals_without(read(tokens[2:])) if tokens[1:2] == [r"\setminus"] else None
+        return ("tuple", "()", LINE) if len(tokens) == 1 else excluded or text
     if tokens[-1] == r"\infty" and tokens[:-1] in ([], ["+"], ["-"]):
         return ("infinity", tokens[0] == "-")
     try:
         return read_quantity(tokens)
+    except OverflowError as error:
+        raise Limit from error
     except (ValueError, ArithmeticError):
         return text
+
+
+DESCRIBED = {"^", "-", "*", "/", r"\sqrt", "!"}  # signs that x^2 = 7 is no description of 7
 
 
 def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
@@ -467,7 +530,15 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
         return read(sides[0])  # \sqrt2 \approx 1.41 is exact
     if all(sign in FLIPPED for sign in signs):  # a > b is b < a
         sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
-    values = [read(side) for side in sides]
+    names = [is_name(side) for side in sides]
+    if signs == ["="] and not any(names):  # a+b = 7, \cos A = 1/2
+        names = [
+            DESCRIBED.isdisjoint(sides[0]) and not any(map(str.isdigit, "".join(sides[0]))),
+            False,
+        ]
+    solved = [name and side[0] in tuple("suvwxyz") for name, side in zip(names, sides)]
+    heads = [side[:1] if y and side[1:2] == ["("] else side for y, side in zip(solved, sides)]
+    values = [read(side) for side in heads]  # y(x) = 2x is y = 2x
     if signs == [r"\approx"]:
         places = [len(token.partition(".")[2]) for token in sides[1] if token[-1].isdigit()]
         if values[1][0] == "number" and len(places) == 1:  # it stands for all that rounds to it
@@ -475,7 +546,33 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
         if not sides[0]:
             return values[1]
         signs = ["="]
-    return ("relation", tuple(signs), tuple(values), tuple(map(is_name, sides)))
+    return ("relation", tuple(signs), tuple(values), tuple(names))
+
+
+def between(a: tuple, b: tuple) -> tuple:
+    """Two bounds as one relation: x > 1 and x < 3 is 1 < x < 3. Else the list of the two."""
+    if {a[0], b[0]} == {"relation"} and {len(a[1]), len(b[1])} == {1}:
+        low, high = (a, b) if a[3] == (False, True) else (b, a)
+        bounds = (low[2][0], high[2][1])
+        exact = all(bound[0] == "number" and isinstance(bound[1], Fraction) for bound in bounds)
+        one_name = (low[3], high[3], low[2][1]) == ((False, True), (True, False), high[2][0])
+        if (
+            {*low[1], *high[1]} <= {"<", r"\le"}
+            and one_name
+            and exact
+            and bounds[0][1] < bounds[1][1]
+        ):
+            return ("relation", low[1] + high[1], (*low[2], bounds[1]), (False, True, False))
+    return ("list", (a, b))
+
+
+def reals_without(points: tuple) -> tuple | None:
+    """The open intervals between excluded numbers: all but 3 is (-oo,3) u (3,oo)."""
+    points = points[1] if points[0] == "list" else (points,)
+    if not all(point[0] == "number" and isinstance(point[1], Fraction) for point in points):
+        return None
+    ends = (LINE[0], *sorted(points, key=lambda point: point[1]), LINE[1])
+    return ("list", tuple(("tuple", "()", pair) for pair in itertools.pairwise(ends)))
 
 
 def levels(tokens: list[str]):
@@ -518,17 +615,33 @@ def is_name(tokens: list[str]) -> bool:
     return bool(NAME.fullmatch("".join(tokens)[:100]))
 
 
+SPELLINGS = {
+    "^ 2": "square",
+    "^ { 2 }": "square",
+    "^ 3": "cubic",
+    "^ { 3 }": "cubic",
+    r"^ \circ": "degree",
+    r"^ { \circ }": "degree",
+    "mph": "mi per hr",
+    "* ": "",
+}
+SPELLINGS |= {"^ { - 1 }": "per", "^ { - 2 }": "per square"}
+
+
 def read_quantity(tokens: list[str]) -> tuple:
     """A number, perhaps with a unit; ValueError or ArithmeticError if it is something else."""
     units = ["dollar"] * (r"\$" in tokens[:2])
     reader = Reader([token for token in tokens if token != r"\$"])
     term = reader.term()
-    rest = [token for token in reader.tokens[reader.at :] if token not in ("{", "}")]
-    rest = " ".join(rest).replace('"', "")
-    for power_of, name in (("^ 2", "square"), ("^ 3", "cubic"), (r"^ \circ", "degree")):
-        rest = rest.replace(power_of, name)
+    rest = " ".join(reader.tokens[reader.at :]).replace('"', "")
+    for spelling, name in SPELLINGS.items():
+        rest = rest.replace(spelling, name)
+    rest = rest.replace("{", "").replace("}", "")
     counted = [word for word in rest.split() if unit_of(word) is None]
-    if len(counted) > 3 or not all(word.isalpha() and word not in NO_UNITS for word in counted):
+    if len(counted) > 3 or not all(
+        word.replace("-", "").isalpha() and not (word in NO_UNITS or NO_UNIT.fullmatch(word))
+        for word in counted
+    ):
         raise ValueError("neither a number nor a quantity")
     if counted and has_symbols(term) and not counted[0].startswith("unit"):
         raise ValueError("a remark about a variable")
@@ -540,7 +653,7 @@ def read_quantity(tokens: list[str]) -> tuple:
 CONSTANTS = {r"\pi": complex(math.pi), "e": complex(math.e), "i": 1j}
 PARTNER = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
-ACCENTS = (r"\hat", r"\vec", r"\bar", r"\dot", r"\ddot", r"\tilde", r"\overline")
+ACCENTS = (r"\hat", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline")
 NO_VALUE = (
     r"\begin \end \\ \{ \} \cup \cap \setminus \circ \pm \mp \% \$ \| \infty \emptyset \reals \rfloor "
     r"\rceil \pmod \bmod \mod \ldots \dots \cdots"
@@ -592,7 +705,8 @@ class Reader:
         if token == "|":
             return not self.in_bars
         if token[0].isdigit():
-            return self.tokens[self.at - 1] in (")", "!", "}")
+            before = self.tokens[self.at - 1]
+            return before in (")", "!", "}") or (len(before) == 1 and before.isalpha())
         if binding == IMPLICIT and token[1:] in FUNCTIONS:  # \sin x \cos x
             return False
         return begins_value(token)
@@ -664,6 +778,8 @@ class Reader:
     def symbol(self, name: str):
         """A variable, or an accent or an operator that is not known with what it is applied to."""
         applied = name in ACCENTS or (name[0] == "\\" and self.peek() == "{")
+        if name == r"\overline":
+            name, applied = name + self.name(), False  # abc, the digits of a number
         argument = [self.argument()] if applied else []
         while self.peek() in ("_", "'"):
             name += self.take()
@@ -686,13 +802,13 @@ class Reader:
 
 def begins_value(token: str) -> bool:
     if len(token) == 1:
-        return token in string.ascii_letters or token in ("(", "[")
+        return token in string.ascii_letters or token in ("(", "[", "{")
     return token[0] == "\\" and token[1:].isalpha() and token not in NO_VALUE
 
 
 def number(token: str) -> Fraction:
     """The exact value of a decimal, in scientific notation or with a repeating part."""
-    digits, _, period = token.replace(r"\bar", r"\overline").rstrip("}").partition(r"\overline")
+    digits, _, period = re.sub(r"\\[a-z]+", "|", token).rstrip("}").partition("|")
     mantissa, _, exponent = digits.lower().partition("e")
     if len(token) > MAX_DIGITS or len(exponent) > 4:
         raise Limit
@@ -710,15 +826,15 @@ class Evaluation:
     """The value of a term: a Fraction while rational, else a complex.
 
     At a point a symbol stands for a pseudo-random Fraction that its name and the point decide,
-    between 0.3 and 2.3 or ten times that, at every other point perhaps negative. `bent` tells that a
+    between 0.3 and 2.3, ten times that or a tenth, at every other point perhaps negative. `bent` tells that a
     root or a logarithm has left the real line, where two spellings may be on different branches.
     """
 
     def __init__(self, point: int = 0):
-        self.point, self.bent, self.work = point, False, 0
+        self.point, self.bent = point, False
 
     def value(self, term):
-        """Raises Limit, ArithmeticError or ValueError where there is no value."""
+        """Raises Limit, or ArithmeticError or ValueError where there is no value."""
         if not isinstance(term, tuple):
             return term
         name, *parts = term
@@ -728,13 +844,16 @@ class Evaluation:
         if name not in OPERATORS:
             return pseudo_random(" ".join([name, *map(canonical, numbers)]))
         value = OPERATORS[name](*numbers)
+        above = below = 0
         if isinstance(value, Fraction):
-            length = max(value.numerator.bit_length(), value.denominator.bit_length())
-            self.work += length**2
-            if length > MAX_BITS or self.work > MAX_WORK:
-                raise Limit
+            above, below = value.numerator.bit_length(), value.denominator.bit_length()
         elif value and not 1e-150 < abs(value) < 1e150:  # infinite, or rounded to nothing
+            raise OverflowError
+        WORK.set(WORK.get() + max(above, 350) * max(below, 350))
+        if WORK.get() > MAX_WORK:
             raise Limit
+        if max(above, below) > MAX_BITS:
+            raise OverflowError
         self.bent |= not is_real(value) and all(map(is_real, numbers))
         return value
 
@@ -749,8 +868,8 @@ def has_symbols(term) -> bool:
 
 def pseudo_random(name: str, point: int = 0) -> Fraction:
     code = zlib.crc32(f"{point} {name}".encode("utf-8", "replace"))
-    scale = 10 if point % 4 == 2 else -1 if point % 2 and code >> 20 & 1 else 1
-    return Fraction(scale * (300 + code % 2000), 1009)
+    sign = -1 if point % 2 and code >> 20 & 1 else 1
+    return Fraction(sign * (300 + code % 2000), (1009, 1009, 101, 10007)[point % 4])
 
 
 def canonical(value) -> str:
@@ -765,7 +884,7 @@ def power(a, b):
     """a^b, exact for integer b; real for a negative a where b has an odd denominator."""
     if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1:
         if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > 2 * MAX_BITS:
-            raise Limit
+            raise OverflowError
         return a ** int(b)
     if a == 0 and isinstance(b, Fraction) and b > 0:
         return a
@@ -773,7 +892,7 @@ def power(a, b):
         return (-1) ** b.numerator * power(-a, b)
     exponent = b * cmath.log(a)
     if abs(exponent.real) > 300:
-        raise Limit
+        raise OverflowError
     return cmath.exp(exponent)
 
 
@@ -782,11 +901,18 @@ def factorial(a):
     if not isinstance(a, Fraction) or a.denominator > 1 or a < 0:
         return complex(math.gamma(a.real + 1)) if is_real(a) else math.nan
     if a > MAX_FACTORIAL:
-        raise Limit
+        raise OverflowError
     return Fraction(math.factorial(int(a)))
 
 
 def binomial(n, k):
+    """n over k, a polynomial in n where k is a small integer."""
+    if isinstance(k, Fraction) and k.denominator == 1 and 0 <= k <= 20:
+        return math.prod((n - i for i in range(int(k))), start=Fraction(1)) / math.factorial(int(k))
+    if isinstance(n, Fraction) and isinstance(k, Fraction) and n.denominator == k.denominator == 1:
+        if not 0 <= k <= n <= MAX_FACTORIAL:
+            raise OverflowError
+        return Fraction(math.comb(int(n), int(k)))
     return factorial(n) / factorial(k) / factorial(n - k)
 
 
@@ -795,6 +921,7 @@ FUNCTIONS = {name: getattr(cmath, name) for name in FUNCTIONS}
 FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log}
 FUNCTIONS |= {"csc": lambda z: 1 / cmath.sin(z), "sec": lambda z: 1 / cmath.cos(z)}
 FUNCTIONS |= {"cot": lambda z: 1 / cmath.tan(z), "lg": cmath.log10}
+MATHEMATICAL = {*FUNCTIONS, *"ijked", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det"}
 OPERATORS = {"+": operator.add, "*": operator.mul, "/": operator.truediv, "^": power}
 OPERATORS |= {"|": lambda z: abs(z) if isinstance(z, Fraction) else complex(abs(z))}
 OPERATORS |= {"!": factorial, r"\binom": binomial, **FUNCTIONS}
@@ -810,8 +937,8 @@ def same_number(x, y, slack: float = 0) -> bool:
     for point in range(POINTS if varies else 1):
         evaluation = Evaluation(point)
         try:
-            agree = close(evaluation.value(x), evaluation.value(y), slack)
-        except (Limit, ArithmeticError, ValueError):
+            agree = close(evaluation.value(x), evaluation.value(y), slack, exact=not varies)
+        except (ArithmeticError, ValueError):
             continue
         if varies and evaluation.bent:
             bent.append(agree)
@@ -819,15 +946,15 @@ def same_number(x, y, slack: float = 0) -> bool:
             return False
         elif (good := good + 1) == 4:
             break
-    return good > varies or (not good and len(bent) > 1 and all(bent))
+    return good > varies or (good + len(bent) > varies and all(bent))
 
 
-def close(p, q, slack: float) -> bool:
+def close(p, q, slack: float, exact: bool) -> bool:
     if slack:
         return abs(p - q) <= slack * (1 + 1e-9)
     if isinstance(p, Fraction) and isinstance(q, Fraction):
         return p == q
-    if any(isinstance(v, Fraction) and v.denominator > MAX_DENOMINATOR for v in (p, q)):
+    if exact and any(isinstance(v, Fraction) and v.denominator > MAX_DENOMINATOR for v in (p, q)):
         return False
     return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
 
@@ -845,6 +972,7 @@ def is_equivalent(answer: str, gold: str) -> bool:
     >>> is_equivalent("[0, 1)", "0 <= x < 1"), is_equivalent("52 or 54", "52")
     (True, False)
     """
+    WORK.set(0)
     try:
         return answer.split() == gold.split() or same_tokens(tokenize(answer), tokenize(gold))
     except (Limit, RecursionError):
@@ -868,15 +996,25 @@ def same_tokens(left: tuple, right: tuple) -> bool:
 
 def spoken(tokens: tuple) -> str:
     """All of it as letters in lower case, without articles and parentheses; "" if there is more."""
-    text = "".join(token for token in tokens if token not in ("(", ")", '"an', '"the'))
-    text = text.replace('"', "").lower()
+    text = "".join(token for token in tokens if token not in ("(", ")", '"a', '"an', '"the'))
+    text = text.replace('"', "").replace("\\", "").lower()
     return text if text.isalpha() else ""
 
 
 def choice(tokens: tuple) -> tuple:
-    """The letter and the value of an answer such as (D) 24; else ()."""
-    is_choice = tokens[0] == "(" and tokens[2:3] == (")",) and tokens[1] in "ABCDEFGHIJ"
-    return (tokens[1:2], tokens[3:]) if is_choice and len(tokens) > 3 else ()
+    """The letter and the value of an answer such as (D) 24, or of option B; else ()."""
+    if tokens[0] in ('"option', '"Option', '"choice', '"Choice') and len(tokens) > 1:
+        return (tokens[1:], tokens[1:])
+    letters = [
+        t for before, t, after in zip(tokens, tokens[1:], tokens[2:]) if before + after == "()"
+    ]
+    is_choice = tokens[0] == "(" and tokens[2:3] == (")",) and letters in map(list, "ABCDEFGHIJ")
+    if not is_choice or tokens[3:4] in ((), *zip("^!/*_,=")) or not DENIALS.isdisjoint(tokens):
+        return ()
+    return (tokens[1:2], tokens[3:]) if read(list(tokens[3:]))[0] != "list" else ()
+
+
+DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
 
 
 def same(a: tuple, b: tuple) -> bool:
@@ -885,6 +1023,9 @@ def same(a: tuple, b: tuple) -> bool:
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
     a, b = as_quotient(a, b[0]), as_quotient(b, a[0])
+    if a[0] != b[0] and "list" in (a[0], b[0]):  # "1/2 or 0.5" is one number
+        items, other = (a[1], b) if a[0] == "list" else (b[1], a)
+        return all(item[0] == "number" and same(item, other) for item in items)
     if a[0] != b[0] or a[0] in ("text", "infinity"):
         return False
     if a[0] == "number":
@@ -949,6 +1090,8 @@ def without_name(relation: tuple) -> tuple | None:
         return values[0] if in_order(values[1:], values[:-1]) else None
     if signs == (r"\in",) and names[0]:
         return sides[1]
+    if signs == (r"\ne",) and names[0]:
+        return reals_without(sides[1])
     if set(signs) <= {"<", r"\le"} and len(sides) <= 3 and any(names):
         if len(sides) == 2:  # x < 3 is -oo < x < 3
             sides = (LINE[0], *sides) if names[0] else (*sides, LINE[1])
@@ -967,8 +1110,10 @@ def proportional(a: tuple, b: tuple) -> bool:
     for point in range(POINTS) if has_symbols(f) and has_symbols(g) else ():
         try:
             factor = Evaluation(point).value(ratio)
-        except (Limit, ArithmeticError, ValueError):
+        except (ArithmeticError, ValueError):
             continue
+        if abs(factor) < TOLERANCE:  # 0 = 0 says nothing
+            return False
         same_side = set(a[1]) <= {"=", r"\ne"} or complex(factor).real > 0
         return same_side and same_number(ratio, factor)
     return False
