@@ -536,8 +536,10 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
             DESCRIBED.isdisjoint(sides[0]) and not any(map(str.isdigit, "".join(sides[0]))),
             False,
         ]
-    solved = [name and side[0] in tuple("suvwxyz") for name, side in zip(names, sides)]
-    heads = [side[:1] if y and side[1:2] == ["("] else side for y, side in zip(solved, sides)]
+    heads = [
+        side[:1] if name and side[1:2] == ["("] and side[0] in "suvwxyz" else side
+        for name, side in zip(names, sides)
+    ]
     values = [read(side) for side in heads]  # y(x) = 2x is y = 2x
     if signs == [r"\approx"]:
         places = [len(token.partition(".")[2]) for token in sides[1] if token[-1].isdigit()]

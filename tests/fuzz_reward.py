@@ -47,9 +47,9 @@ def timed(rng, response: str, gold: str) -> float:
     for _ in range(2):
         parse.cache_clear()
         tokenize.cache_clear()
-        began = time.perf_counter()
+        began = time.process_time()
         grade(response, gold)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
         if seconds[0] < 0.02:
             break
     return min(seconds)
