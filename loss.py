@@ -1,14 +1,19 @@
-"""From rewards to a loss: group advantages, the two ways of reweighting them, and the clipped objective.
+"""From rewards to a loss: group advantages, the ways of reweighting them, and the three objectives.
 
-    rewards (B,) -> group_advantages (B,) -> ppl_shaping (B,) -> position_shaping (B, T) -> policy_loss
+    rewards (B,) -> group_advantages (B,) -> ppl_shaping (B,) -> position_shaping (B, T)
+                 -> polarity_shaping (B, T) -> policy_loss, or clip_cov_loss, or kl_cov_loss
 
 A shaping method is a pure function (advantages, detached statistics, strength) -> advantages, and at
-strength 0 it returns what it was given, bit for bit: plain GRPO. A new ablation is one more such
-function and one line in `train.py`.
+its neutral strength it returns what it was given, bit for bit: plain GRPO. A new ablation is one more
+such function and one line in `train.py`. Clip-Cov and KL-Cov treat a few tokens of a minibatch, those
+of high covariance, differently: `clip_cov_tokens` and `kl_cov_tokens` choose them once, over the whole
+minibatch and without gradient, and the losses of its micro-batches are told which.
 
 Sources: DeepSeekMath (2402.03300) for the group advantage, DAPO (2503.14476) for clip-higher and the
-token-level mean, "Decomposing the Entropy-Performance Exchange" (2508.02260) for the two methods.
-What was read from that paper's public code and not from its pages is marked *(code)*.
+token-level mean, "Decomposing the Entropy-Performance Exchange" (2508.02260) for shaping by perplexity
+and position, "The Entropy Mechanism" (2505.22617) for Clip-Cov and KL-Cov. What was read from a paper's
+public code and not from its pages is marked *(code)*. In that code the covariance methods choose
+within each micro-batch, so what they do depends on how the minibatch is cut; here it does not.
 """
 
 import torch
@@ -97,6 +102,24 @@ def relative_position(response_mask: torch.Tensor) -> torch.Tensor:
     return torch.where(response_mask, (count - 1) / count[:, -1:].clamp(min=1), 0.0)
 
 
+def polarity_shaping(
+    advantages: torch.Tensor, polarity: torch.Tensor, expand: float, contract: float
+) -> torch.Tensor:
+    """Scale the tokens whose update expands entropy, and those whose update contracts it. Ours.
+
+    An update along A d log p_a changes the entropy of its state by eta A T_a to first order, T the
+    polarity of entropy.py: the advantage is multiplied by `expand` where A T > 0 and by `contract`
+    where A T < 0. 1 and 1 is GRPO bit for bit; contract below 1 slows the fall of entropy. After arXiv
+    2605.11775, whose own rule of control is not public. advantages and polarity (B, T) -> (B, T).
+
+    >>> polarity_shaping(torch.tensor([2.0, -2.0, 2.0]), torch.tensor([0.1, 0.1, 0.0]), 1, 0.5)
+    tensor([ 2., -1.,  2.])
+    """
+    change = advantages * polarity
+    factor = torch.ones_like(advantages)
+    return advantages * factor.masked_fill(change > 0, expand).masked_fill(change < 0, contract)
+
+
 def policy_loss(
     logp: torch.Tensor,
     old_logp: torch.Tensor,
@@ -122,3 +145,106 @@ def policy_loss(
     if token_count is None:
         token_count = response_mask.sum()
     return (token_loss * response_mask).sum() / token_count, (clipped > plain) & response_mask
+
+
+def token_covariance(
+    logp: torch.Tensor, advantages: torch.Tensor, response_mask: torch.Tensor
+) -> torch.Tensor:
+    """How much each token adds to Cov(log p, A): c_t = (logp_t - mean logp) (A_t - mean A). (2505.22617)
+
+    Means over the response tokens. All (B, T) -> (B, T), 0 outside the response. A likely token that is
+    reinforced, or an unlikely one that is suppressed, has a high c: its update sharpens the policy.
+
+    >>> mask = torch.tensor([[False, True, True]])
+    >>> token_covariance(torch.tensor([[0.0, -1.0, -3.0]]), torch.tensor([[9.0, 1.0, -1.0]]), mask)
+    tensor([[0., 1., 1.]])
+    """
+    logp_deviation = logp - logp[response_mask].mean()
+    advantage_deviation = advantages - advantages[response_mask].mean()
+    return torch.where(response_mask, logp_deviation * advantage_deviation, 0.0)
+
+
+def clip_cov_tokens(
+    covariance: torch.Tensor,
+    response_mask: torch.Tensor,
+    clipped: torch.Tensor,
+    lower: float,
+    upper: float,
+    ratio: float = 2e-4,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clip-Cov of 2505.22617: which tokens of a minibatch give no gradient.
+
+    Eligible are the response tokens with lower < c < upper that the clip has left their gradient
+    (`clipped`, from policy_loss). Of them max(int(ratio N), 1) are taken, N the response tokens; all
+    where there are fewer. They are drawn uniformly, without replacement, from torch's own generator.
+    The paper: bounds 1 and 5, ratio 2e-4. All (B, T) -> (eligible, taken), two (B, T) bool.
+    """
+    eligible = response_mask & ~clipped & (covariance > lower) & (covariance < upper)
+    places = eligible.flatten().nonzero().flatten()
+    drawn = torch.randperm(len(places))[: share_of(response_mask, ratio)]
+    return eligible, only(places[drawn.to(places.device)], eligible)
+
+
+def clip_cov_loss(
+    logp: torch.Tensor,
+    old_logp: torch.Tensor,
+    advantages: torch.Tensor,
+    response_mask: torch.Tensor,
+    taken: torch.Tensor,
+    clip_low: float = 1.0,
+    clip_high: float = 1.0,
+    token_count: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clip-Cov: policy_loss without the tokens taken, which still count in the mean.
+
+    Arguments and results as in policy_loss; taken (B, T) bool from clip_cov_tokens. The ratio is
+    clamped to [0, 2] *(code)*.
+    """
+    if token_count is None:
+        token_count = response_mask.sum()
+    left = response_mask & ~taken
+    return policy_loss(logp, old_logp, advantages, left, clip_low, clip_high, token_count)
+
+
+def kl_cov_tokens(
+    covariance: torch.Tensor, response_mask: torch.Tensor, ratio: float = 2e-3
+) -> torch.Tensor:
+    """KL-Cov of 2505.22617: the max(int(ratio N), 1) response tokens with the largest c. (B, T) bool.
+
+    Of equal ones the first in the batch. The paper: 2e-3 for 7B, 2e-4 for 32B.
+    """
+    ranked = covariance.masked_fill(~response_mask, -torch.inf).flatten()
+    ranked = ranked.sort(descending=True, stable=True).indices
+    return only(ranked[: share_of(response_mask, ratio)], response_mask)
+
+
+def kl_cov_loss(
+    logp: torch.Tensor,
+    old_logp: torch.Tensor,
+    advantages: torch.Tensor,
+    response_mask: torch.Tensor,
+    taken: torch.Tensor,
+    beta: float = 1.0,
+    token_count: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """KL-Cov: no clip, and a penalty that holds the tokens taken where the sampling policy had them.
+
+    Token loss -A rho, + beta |logp - old_logp| for the tokens of kl_cov_tokens. At logp = old_logp the
+    penalty and its gradient are 0; a hair beside it the gradient is beta, whatever the distance.
+    Arguments and results as in policy_loss; nothing is clipped.
+    """
+    log_ratio = logp - old_logp
+    token_loss = -advantages * torch.exp(log_ratio.clamp(-20, 20)) + beta * taken * log_ratio.abs()
+    if token_count is None:
+        token_count = response_mask.sum()
+    return (token_loss * response_mask).sum() / token_count, response_mask & False
+
+
+def share_of(mask: torch.Tensor, ratio: float) -> int:
+    """That share of the masked tokens, rounded down, but one at least."""
+    return max(int(ratio * int(mask.sum())), 1)
+
+
+def only(places: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A bool tensor shaped `like` that is true at these places of its flattened self."""
+    return torch.zeros_like(like).flatten().index_fill(0, places, True).view(like.shape)

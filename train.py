@@ -4,16 +4,17 @@
         sample    questions_per_step x group_size rollouts                     rollout.py
         grade     1 if the final answer is right, else 0                       reward.py
         score     log-probability, entropy, perplexity under the policy        entropy.py
-        weigh     group advantages, shaped by perplexity and by position       loss.py
-        update    updates_per_step optimizer steps on the clipped objective    below
+        weigh     group advantages, shaped by perplexity, position, polarity   loss.py
+        update    updates_per_step optimizer steps on one of three objectives  below
         log       a line of metrics, now and then the rollouts and a checkpoint
 
 With no option it trains the embedded toy (toy.py) on the CPU in minutes. `--model` and `--data` turn
 the same loop on any causal language model and any set of questions with answers. A run is a folder:
-config.json, metrics.jsonl, rollouts/*.parquet, checkpoints/step_N, report/training.png, summary.json.
+config.json, metrics.jsonl, rollouts/*.parquet, checkpoints/step_N, report/*.png, summary.json.
 
 Ours, where the papers are silent: the held-out split by a hash of the question; stopping, resuming and
-the alarms; that both shaping methods may be on together (perplexity first, then position).
+the alarms; that the shaping methods and the objectives may be combined (perplexity first, then position,
+then polarity).
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import math
 import os
 import shutil
 import signal
+import statistics
 import sys
 import time
 import warnings
@@ -44,15 +46,29 @@ from data import (
 )
 from entropy import (
     TokenScores,
+    entropy_change,
     log_perplexity,
     micro_batches,
     rollout_mean,
     score,
     score_batch,
+    snapshot,
     token_mean,
 )
 from eval import choose_device, choose_precision, evaluate, summarize, table
-from loss import group_advantages, policy_loss, position_shaping, ppl_shaping, relative_position
+from loss import (
+    clip_cov_loss,
+    clip_cov_tokens,
+    group_advantages,
+    kl_cov_loss,
+    kl_cov_tokens,
+    polarity_shaping,
+    policy_loss,
+    position_shaping,
+    ppl_shaping,
+    relative_position,
+    token_covariance,
+)
 from rollout import (
     Batch,
     encode_prompt,
@@ -133,12 +149,46 @@ class Options:
     warmup_steps: int = option(10, "training steps of linear learning-rate warm-up")
     weight_decay: float = option(0.1, "of AdamW")
     max_grad_norm: float = option(1.0, "the norm of the whole gradient is clipped to this")
-    clip_low: float = option(
-        0.2, "eps_low: rho = exp(logp - old logp) is clamped to at least 1 - eps_low"
+    objective: Literal["clip", "clip_cov", "kl_cov"] = option(
+        "clip",
+        "clip: PPO's; clip_cov: and a few tokens of high covariance give no gradient; kl_cov: no clip, "
+        "and the tokens of highest covariance are held back by a penalty",
     )
-    clip_high: float = option(
-        0.28, "eps_high: rho is clamped to at most 1 + eps_high (clip-higher)"
+    clip_low: float | None = option(
+        None,
+        "eps_low: rho = exp(logp - old logp) is clamped to at least 1 - eps_low; default: 0.2 with "
+        "clip, 1 with clip_cov; kl_cov has no clip",
     )
+    clip_high: float | None = option(
+        None,
+        "eps_high: rho is clamped to at most 1 + eps_high (clip-higher); default: 0.28 with clip, 1 "
+        "with clip_cov",
+    )
+    clip_cov_ratio: float = option(
+        2e-4,
+        "r of clip_cov: this share of a minibatch's tokens is taken, among those within bounds",
+    )
+    cov_lower: float | None = option(
+        None,
+        "clip_cov: only tokens with a covariance above this are taken; default: --cov_lower_quantile "
+        "where set, else 1",
+    )
+    cov_upper: float | None = option(
+        None, "... and below this; default: --cov_upper_quantile where set, else 5"
+    )
+    cov_lower_quantile: float | None = option(
+        None,
+        "clip_cov: the lower bound as a quantile of the minibatch's covariances, such as 0.8, where "
+        "an absolute one would select nothing",
+    )
+    cov_upper_quantile: float | None = option(
+        None, "... and the upper bound, such as 0.999; 1 leaves out only the largest"
+    )
+    kl_cov_ratio: float = option(
+        2e-3,
+        "k of kl_cov: this share of a minibatch's tokens, those of highest covariance, is taken",
+    )
+    kl_cov_beta: float = option(1.0, "beta of kl_cov's penalty beta |logp - old logp|")
     ppl_alpha: float = option(
         0.0,
         "alpha of A (1 - alpha w_ppl): 0 = off, the paper's method is 0.01, negative = its contrast, "
@@ -150,7 +200,15 @@ class Options:
     position_steepness: float = option(
         15.0, "k of that bonus: positive favours late tokens, negative early ones (the contrast)"
     )
-    shaping_start: int = option(0, "step from which on the two methods above act")
+    polarity_expand: float = option(
+        1.0, "advantages of tokens whose update expands entropy are multiplied by this; 1 = off"
+    )
+    polarity_contract: float = option(
+        1.0, "... and of tokens whose update contracts entropy by this; 1 = off"
+    )
+    shaping_start: int = option(
+        0, "step from which on perplexity, position and polarity reweight the advantages"
+    )
     # Memory and speed. The first two change which random numbers are drawn, none the distribution
     sample_batch_size: int = option(256, "rollouts generated at a time")
     sample_round_length: int = option(
@@ -175,6 +233,11 @@ class Options:
     probe_every: int = option(
         10, "steps between probes of what an update did to the tokens it was made of; 0 = never"
     )
+    probe_rollouts: int = option(
+        128,
+        "rollouts of a batch in whose states a probe compares the entropy before and after; what the "
+        "model knew there waits in the CPU's memory meanwhile",
+    )
 
 
 # What --model toy puts in place of those defaults; what is given by hand still wins.
@@ -187,11 +250,22 @@ TOY = {
     "learning_rate": 1e-4,
     "warmup_steps": 0,
     "weight_decay": 0.0,
+    # Of 2000 tokens the papers' shares would be 0 and 4, and only unlikely tokens reach a covariance of 1.
+    "clip_cov_ratio": 0.03,
+    "cov_lower_quantile": 0.95,
+    "cov_upper_quantile": 1.0,
+    "kl_cov_ratio": 0.05,
     "sample_round_length": 16,
     "micro_batch_tokens": 2048,
     "chunk_tokens": 65536,
     "eval_temperature": 1.0,
     "eval_top_p": 1.0,
+}
+# The options that act with some objectives alone.
+OPTIONS_OF = {
+    "clip clip_cov": "clip_low clip_high",
+    "clip_cov": "clip_cov_ratio cov_lower cov_upper cov_lower_quantile cov_upper_quantile",
+    "kl_cov": "kl_cov_ratio kl_cov_beta",
 }
 for field in dataclasses.fields(Options):
     if field.name in TOY:
@@ -214,72 +288,57 @@ class Progress:
 # ------------------------------------------------------------------------------------- the step
 
 
-def weigh(rewards, logp, response_mask, step, options) -> tuple[torch.Tensor, torch.Tensor]:
+def weigh(rewards, scores, response_mask, step, options) -> tuple[torch.Tensor, torch.Tensor]:
     """The advantage of each rollout (B,), and of each of its tokens after shaping (B, T)."""
     advantages = group_advantages(rewards, options.group_size)
     on = step >= options.shaping_start
-    log_ppl = log_perplexity(logp, response_mask)
+    log_ppl = log_perplexity(scores.logp, response_mask)
     shaped = ppl_shaping(advantages, log_ppl, options.group_size, options.ppl_alpha if on else 0.0)
     shaped = position_shaping(
         shaped, response_mask, options.position_gamma if on else 0.0, options.position_steepness
     )
+    if on:
+        shaped = polarity_shaping(
+            shaped, scores.polarity, options.polarity_expand, options.polarity_contract
+        )
     return advantages, shaped
 
 
 def update(policy, optimizer, rollouts, advantages, old_logp, options, progress, precision) -> dict:
-    """updates_per_step optimizer steps, each on a minibatch of whole groups; see policy_loss.
+    """updates_per_step optimizer steps, each on a minibatch of whole groups.
 
-    A minibatch is cut into micro-batches by padded tokens. Its count of response tokens is taken
-    before the cut, so the gradient does not depend on it. Rollouts without an advantage have no
-    gradient: they are counted and not run, and a minibatch of such alone makes no optimizer step.
-    One whose loss or gradient is not finite is skipped.
+    A minibatch takes two passes: one without gradient, in which Clip-Cov and KL-Cov choose their tokens
+    (`choose_tokens`; plain clip needs none), and one with (`backward`). A minibatch in which no rollout
+    has a gradient makes no optimizer step. One whose loss or gradient is not finite is skipped.
     """
     model = policy.model
     # Training mode switches gradient checkpointing on and nothing else: there is no dropout.
     model.train(options.gradient_checkpointing)
-    losses, norms, clipped, tokens, log_ratios, tokens_run, skipped = [], [], 0, 0, 0.0, 0, 0
+    losses, norms, clipped, tokens, log_ratios, tokens_run, skipped = [], [], 0, 0, [], 0, 0
+    cov_eligible, cov_taken, moved = 0, 0, False
     groups = torch.arange(len(rollouts.texts)).view(-1, options.group_size)
-    for minibatch in groups.tensor_split(min(options.updates_per_step, len(groups))):
-        minibatch = minibatch.flatten()
-        token_count = int(rollouts.response_mask[minibatch].sum())
-        taught = minibatch[(advantages[minibatch] != 0).any(1).cpu()]
-        loss = 0.0
-        for rows in micro_batches(rollouts.lengths[taught], options.micro_batch_tokens):
-            rows = taught[rows]
-            part = rollouts.rows(rows)
-            width = part.input_ids.shape[1]
-            with precision:
-                logp = score(
-                    model,
-                    part.input_ids,
-                    part.response_mask,
-                    options.temperature,
-                    options.chunk_tokens,
-                    measure=False,
-                ).logp
-            old = old_logp[rows, :width]
-            part_loss, was_clipped = policy_loss(
-                logp,
-                old,
-                advantages[rows, :width],
-                part.response_mask,
-                options.clip_low,
-                options.clip_high,
-                token_count,
-            )
-            part_loss.backward()
-            loss += part_loss.item()
-            clipped += int(was_clipped.sum())
-            log_ratios += (old - logp.detach()).sum().item()
-            tokens_run += int(part.response_mask.sum())
-        tokens += token_count
-        if not len(taught):
+    for rows in groups.tensor_split(min(options.updates_per_step, len(groups))):
+        rows = rows.flatten()
+        minibatch = rollouts.rows(rows)
+        width = minibatch.input_ids.shape[1]
+        values = (advantages[rows, :width], old_logp[rows, :width])
+        eligible, taken = choose_tokens(model, minibatch, *values, moved, options, precision)
+        parts = backward(model, minibatch, *values, taken, options, precision)
+        loss, clipped_here, log_ratios_here, run_here = parts
+        clipped += clipped_here
+        log_ratios += log_ratios_here
+        tokens_run += run_here
+        tokens += int(minibatch.response_mask.sum())
+        cov_eligible += int(eligible.sum())
+        cov_taken += int(taken.sum())
+        if not run_here:
             losses.append(0.0)
             norms.append(0.0)
             continue
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm).item()
         if math.isfinite(loss) and math.isfinite(norm):
             optimizer.step()
+            moved = True
             losses.append(loss)
             norms.append(norm)
             progress.skipped_in_a_row = 0
@@ -288,13 +347,98 @@ def update(policy, optimizer, rollouts, advantages, old_logp, options, progress,
             progress.skipped_in_a_row += 1
         optimizer.zero_grad()
     model.eval()
+    log_ratio = sum(log_ratios)
     return {
         "loss": sum(losses) / len(losses) if losses else None,
         "grad_norm": sum(norms) / len(norms) if norms else None,
         "clip_fraction": clipped / tokens,
-        "approx_kl": log_ratios / max(tokens_run, 1) if math.isfinite(log_ratios) else None,
+        "cov_eligible": cov_eligible,
+        "cov_taken": cov_taken,
+        "approx_kl": log_ratio / max(tokens_run, 1) if math.isfinite(log_ratio) else None,
         "skipped_updates": skipped,
     }
+
+
+def clip_range(options) -> tuple[float, float]:
+    """(eps_low, eps_high): what was given, else what the papers use with the objective."""
+    low, high = (1.0, 1.0) if options.objective == "clip_cov" else (0.2, 0.28)
+    return (
+        low if options.clip_low is None else options.clip_low,
+        high if options.clip_high is None else options.clip_high,
+    )
+
+
+def choose_tokens(model, minibatch, advantages, old_logp, moved, options, precision):
+    """(eligible, taken), both (b, T) bool: the tokens that Clip-Cov or KL-Cov treats differently.
+
+    The covariance is that of the policy as it is now, from a pass over the whole minibatch without
+    gradient. Until the weights have `moved` away from those that sampled the batch this pass would
+    give old_logp again. KL-Cov then takes none: its penalty is 0, but by rounding logp is never quite
+    old_logp, and the gradient of |logp - old_logp| would be that of noise.
+    """
+    mask = minibatch.response_mask
+    nothing = mask & False
+    if options.objective == "clip" or (options.objective == "kl_cov" and not moved):
+        return nothing, nothing
+    logp = old_logp
+    if moved:
+        how = (options.temperature, options.micro_batch_tokens, options.chunk_tokens)
+        with precision:
+            logp = score_batch(model, minibatch, *how, measure=False).logp
+    covariance = token_covariance(logp, advantages, mask)
+    if options.objective == "kl_cov":
+        return mask, kl_cov_tokens(covariance, mask, options.kl_cov_ratio)
+    _, clipped = policy_loss(logp, old_logp, advantages, mask, *clip_range(options))
+    ranked = covariance[mask].sort().values
+
+    def bound(absolute, quantile, usual):
+        if absolute is None and quantile is not None:
+            return ranked[round(quantile * (len(ranked) - 1))]
+        return usual if absolute is None else absolute
+
+    lower = bound(options.cov_lower, options.cov_lower_quantile, 1.0)
+    upper = bound(options.cov_upper, options.cov_upper_quantile, 5.0)
+    return clip_cov_tokens(covariance, mask, clipped, lower, upper, options.clip_cov_ratio)
+
+
+def backward(model, minibatch, advantages, old_logp, taken, options, precision):
+    """Add the gradient of a minibatch's loss to that of the weights, micro-batch by micro-batch.
+
+    The response tokens are counted, as the high-covariance ones were chosen, before the minibatch is
+    cut, so that the gradient does not depend on the cut. Rollouts without a gradient, having neither
+    an advantage nor a token that KL-Cov holds back, are counted and not run.
+
+    Returns the loss, the number of tokens clipped, the sums of old_logp - logp, and the tokens run.
+    """
+    pulls = (advantages != 0) | taken if options.objective == "kl_cov" else advantages != 0
+    taught = pulls.any(1).cpu().nonzero().flatten()
+    token_count = int(minibatch.response_mask.sum())
+    loss, clipped, log_ratios, tokens_run = 0.0, 0, [], 0
+    for rows in micro_batches(minibatch.lengths[taught], options.micro_batch_tokens):
+        rows = taught[rows]
+        part = minibatch.rows(rows)
+        mask, width = part.response_mask, part.input_ids.shape[1]
+        old = old_logp[rows, :width]
+        how = (options.temperature, options.chunk_tokens)
+        with precision:
+            logp = score(model, part.input_ids, mask, *how, measure=False).logp
+        tokens = (logp, old, advantages[rows, :width], mask)
+        if options.objective == "clip":
+            part_loss, was_clipped = policy_loss(*tokens, *clip_range(options), token_count)
+        elif options.objective == "clip_cov":
+            part_loss, was_clipped = clip_cov_loss(
+                *tokens, taken[rows, :width], *clip_range(options), token_count
+            )
+        else:
+            part_loss, was_clipped = kl_cov_loss(
+                *tokens, taken[rows, :width], options.kl_cov_beta, token_count
+            )
+        part_loss.backward()
+        loss += part_loss.item()
+        clipped += int(was_clipped.sum())
+        log_ratios.append((old - logp.detach()).sum().item())
+        tokens_run += int(mask.sum())
+    return loss, clipped, log_ratios, tokens_run
 
 
 # ---------------------------------------------------------------------------- what is measured
@@ -318,17 +462,41 @@ def sampling_metrics(sampled: list[Batch], options) -> dict:
     }
 
 
+# The percent of tokens, those of largest covariance, that means are over, as in Table 1 of 2505.22617.
+COVARIANCE_TOPS = (50, 20, 2, 0.2, 0.02)
+# The change of token entropy by a step's updates, a mean over tokens: measured; predicted to first order
+# from the change of logits; and predicted before it is made, as eta A T. The last takes each token for a
+# state of its own whose logits move by eta A (1_a - p). It so ignores that states share their weights,
+# that the loss is a mean, that Adam rescales the gradient, that a step has several updates, and what the
+# objective leaves out of them. Its correlation with the measurement says something, its size does not.
+ENTROPY_CHANGES = ("entropy_change", "entropy_change_from_logits", "entropy_change_from_advantages")
+
+
 def token_metrics(batch: Batch, scores: TokenScores, advantages, shaped) -> dict:
     """Over the rollouts trained on: all of them, the correct and the wrong ones."""
     mask, correct = batch.rollouts.response_mask, batch.correct
+    covariance = token_covariance(scores.logp, shaped, mask)
     metrics = {}
     for name, rows in (("", correct | True), ("_correct", correct), ("_wrong", ~correct)):
         metrics[f"entropy{name}"] = token_mean(scores.entropy[rows], mask[rows])
         metrics[f"entropy_rollout_mean{name}"] = rollout_mean(scores.entropy[rows], mask[rows])
         log_ppl = log_perplexity(scores.logp[rows], mask[rows])
         metrics[f"perplexity{name}"] = log_ppl.exp().mean().item() if rows.any() else None
+        metrics[f"covariance{name}"] = token_mean(covariance[rows], mask[rows])
+        ranked = covariance[rows][mask[rows]].sort(descending=True).values
+        for percent in COVARIANCE_TOPS:
+            top = ranked[: max(int(percent / 100 * len(ranked)), 1)]
+            metrics[f"covariance_top{percent}{name}"] = top.mean().item() if rows.any() else None
+    groups = correct.view(len(batch.questions), -1)
+    mixed = (groups.any(1) & ~groups.all(1)).repeat_interleave(groups.shape[1])
+    metrics["entropy_law"] = rollout_mean(scores.entropy[mixed], mask[mixed])
     every = advantages[:, None].expand(mask.shape)
     size = every.abs()[mask].mean().item()
+    change, weight = (scores.polarity * shaped)[mask], shaped.abs()[mask]
+    total = weight.sum().item()
+    for name, tokens in (("expanding", change > 0), ("contracting", change < 0)):
+        metrics[f"{name}_tokens"] = tokens.float().mean().item()
+        metrics[f"{name}_advantage"] = weight[tokens].sum().item() / total if total else None
     return metrics | {
         "branching_factor": token_mean(scores.branching, mask),
         "token_gradient": token_mean(scores.gradient * shaped.abs(), mask),
@@ -392,6 +560,11 @@ def alarms(metrics: dict, options, bfloat16: bool) -> dict[str, str]:
         found["no_answer"] = (
             f"{metrics['no_answer_rate']:.0%} of the rollouts hold no answer that can be found; look "
             "at their text, and at --instruction and --template."
+        )
+    if options.objective == "clip_cov" and not metrics["cov_taken"]:
+        found["clip_cov"] = (
+            "Clip-Cov took no token: none has a covariance within its bounds; consider "
+            "--cov_lower_quantile and --cov_upper_quantile."
         )
     if metrics["skipped_updates"]:
         found["non_finite"] = (
@@ -471,6 +644,17 @@ def parse(argv: list[str]) -> Options:
                     "leave the option out or start a new run"
                 )
     options = parse_options(Options, argv, TOY if given.model == "toy" else None)
+    typed = {word[2:].partition("=")[0].replace("-", "_") for word in argv if word[:2] == "--"}
+    for chosen, names in OPTIONS_OF.items():
+        for name in names.split():
+            if name in typed and options.objective not in chosen.split():
+                raise InputError(
+                    f"--{name}: it does nothing with --objective {options.objective}; leave it out, or "
+                    f"choose --objective {chosen.split()[-1]}"
+                )
+    for name in ("cov_lower", "cov_upper"):
+        if {name, f"{name}_quantile"} <= typed:
+            raise InputError(f"--{name}, --{name}_quantile: they are one bound; give only one")
     check(options)
     return options
 
@@ -480,30 +664,53 @@ def check(options: Options) -> None:
     at_least = {
         1: "steps questions_per_step updates_per_step max_prompt_length max_response_length "
         "max_gen_batches sample_batch_size sample_round_length micro_batch_tokens chunk_tokens eval_questions "
-        "eval_samples keep_checkpoints",
+        "eval_samples keep_checkpoints probe_rollouts",
         2: "group_size",
         0: "seed warmup_steps weight_decay overlong_buffer overlong_penalty clip_low clip_high "
+        "cov_lower_quantile cov_upper_quantile kl_cov_beta polarity_expand polarity_contract "
         "shaping_start eval_every eval_temperature checkpoint_every save_rollouts_every probe_every",
     }
     for least, names in at_least.items():
         for name in names.split():
-            if not getattr(options, name) >= least:
-                raise InputError(f"--{name} {getattr(options, name)}: it must be at least {least}")
+            value = getattr(options, name)
+            if value is not None and not value >= least:
+                raise InputError(f"--{name} {value}: it must be at least {least}")
     for name in (
         "temperature",
         "learning_rate",
         "max_grad_norm",
         "eval_top_p",
         "held_out_fraction",
+        "clip_cov_ratio",
+        "kl_cov_ratio",
     ):
         if not 0 < getattr(options, name) < math.inf:
             raise InputError(f"--{name} {getattr(options, name)}: it must be above 0")
-    for name in ("eval_top_p", "held_out_fraction", "clip_low"):
-        if getattr(options, name) > 1:
+    at_most_1 = "eval_top_p held_out_fraction clip_low clip_cov_ratio kl_cov_ratio "
+    at_most_1 += "cov_lower_quantile cov_upper_quantile"
+    for name in at_most_1.split():
+        if (getattr(options, name) or 0) > 1:
             raise InputError(f"--{name} {getattr(options, name)}: it must be at most 1")
-    for name in ("ppl_alpha", "position_gamma", "position_steepness", "clip_high"):
-        if not math.isfinite(getattr(options, name)):
+    finite = "ppl_alpha position_gamma position_steepness clip_high kl_cov_beta "
+    finite += "polarity_expand polarity_contract"
+    for name in finite.split():
+        if not math.isfinite(getattr(options, name) or 0):
             raise InputError(f"--{name} {getattr(options, name)}: it must be a finite number")
+    absolute = (options.cov_lower, options.cov_upper)
+    quantiles = (options.cov_lower_quantile, options.cov_upper_quantile)
+    if absolute != (None, None):  # a quantile beside an absolute bound is that of the other side
+        quantiles = (None, None)
+    for suffix, (low, high) in (("", absolute), ("_quantile", quantiles)):
+        if None not in (low, high) and not low < high:
+            raise InputError(
+                f"--cov_lower{suffix} {low}: it must be below --cov_upper{suffix} {high}, or there is "
+                "no token between them"
+            )
+    if options.objective == "kl_cov" and options.updates_per_step == 1:
+        raise InputError(
+            "--objective kl_cov: its penalty is 0 in the first update on a batch, so it needs "
+            "--updates_per_step 2 or more"
+        )
     if options.position_gamma < 0:
         raise InputError("--position_gamma: it must be at least 0; --position_steepness has a sign")
     if options.questions_per_step % options.updates_per_step:
@@ -736,11 +943,19 @@ def train(options: Options) -> None:
     if progress.step < options.steps:
         print(f"stopped after step {progress.step}; go on with: python train.py --resume {run}")
         sys.exit(128 + interrupted[0])
+    written = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = [json.loads(line) for line in written]
     summary = {"steps": progress.step, "before": progress.before, "after": progress.latest}
+    if predictions := agreement(lines):
+        summary["entropy_change"] = predictions
     write_text(run / "summary.json", json.dumps(summary, indent=2) + "\n")
     print(f"\nheld-out questions, before and after {progress.step} steps, mean [95 % interval]:\n")
     print(table({"before": progress.before, "after": progress.latest}))
-    print(f"\nfigure:     {draw_figure(run, progress)}\nrun folder: {run}")
+    if predictions:
+        print(f"\nentropy change in {predictions['probes']} steps, measured against predicted:")
+        for name in ENTROPY_CHANGES[1:]:
+            print(f"  {describe(predictions, name)}")
+    print(f"\nfigures:    {draw_figures(run, progress, lines)}\nrun folder: {run}")
 
 
 def training_step(run, policy, optimizer, questions, progress, options, precision) -> dict:
@@ -765,9 +980,14 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
     how = (options.temperature, options.micro_batch_tokens, options.chunk_tokens)
     with precision:
         scores = score_batch(policy.model, rollouts, *how)
-    advantages, shaped = weigh(batch.rewards, scores.logp, mask, step, options)
+    advantages, shaped = weigh(batch.rewards, scores, mask, step, options)
     metrics = {"step": step} | sampling_metrics(sampled, options)
     metrics |= token_metrics(batch, scores, advantages, shaped)
+    probed = options.probe_every and step % options.probe_every == 0
+    if probed:  # in float32, since bfloat16 rounds away more than a small step changes
+        rows = torch.arange(0, len(mask), -(-len(mask) // options.probe_rollouts))
+        few = rollouts.rows(rows)
+        before = snapshot(policy.model, few, options.micro_batch_tokens)
     scored_at = time.perf_counter()
     metrics |= update(
         policy, optimizer, rollouts, shaped, scores.logp, options, progress, precision
@@ -775,9 +995,14 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
     updated_at = time.perf_counter()
 
     change = None
-    if options.probe_every and step % options.probe_every == 0:
+    metrics |= dict.fromkeys(ENTROPY_CHANGES)
+    if probed:
         with precision:
             change = score_batch(policy.model, rollouts, *how, measure=False).logp - scores.logp
+        measured, from_logits = entropy_change(policy.model, before, few, *how)
+        from_advantages = rate * token_mean((scores.polarity * shaped)[rows], mask[rows])
+        changes = (measured.mean().item(), from_logits.mean().item(), from_advantages)
+        metrics |= zip(ENTROPY_CHANGES, changes, strict=True)
     if options.save_rollouts_every and step % options.save_rollouts_every == 0:
         file = run / "rollouts" / f"step_{step}.parquet"
         write_rollouts(file, step, policy, batch, scores, advantages, shaped, change)
@@ -881,24 +1106,59 @@ def dry_run(options) -> None:
             options.chunk_tokens,
         )
     rewards = (torch.arange(count, device=device) % 2).float()
-    _, shaped = weigh(rewards, scores.logp, rollouts.response_mask, options.shaping_start, options)
+    _, shaped = weigh(rewards, scores, rollouts.response_mask, options.shaping_start, options)
     with phase("update"):
         update(policy, optimizer, rollouts, shaped, scores.logp, options, Progress(), precision)
 
 
-def draw_figure(run: Path, progress: Progress) -> str:
-    """report/training.png: reward and entropy over the steps. Returns its path, or why there is none."""
+def agreement(lines: list[dict]) -> dict | None:
+    """How far the predicted changes of entropy agree with the measured ones, over the probed steps.
+
+    For each prediction: its correlation with the measurement, the slope of the least-squares line of
+    measured on predicted, and in how many steps the signs agree. None where nothing can be fitted.
+    """
+    probes = [[line[name] for name in ENTROPY_CHANGES] for line in lines]
+    columns = list(zip(*(probe for probe in probes if probe[0] is not None), strict=True))
+    if not columns or len(columns[0]) < 3 or any(len(set(column)) < 2 for column in columns):
+        return None
+    measured = columns[0]
+    found = {"probes": len(measured)}
+    for name, predicted in zip(ENTROPY_CHANGES[1:], columns[1:], strict=True):
+        found[name] = {
+            "correlation": statistics.correlation(predicted, measured),
+            "slope": statistics.linear_regression(predicted, measured).slope,
+            "same_sign": sum(x * y > 0 for x, y in zip(predicted, measured, strict=True)),
+        }
+    return found
+
+
+def describe(predictions: dict, name: str) -> str:
+    """One of the predictions of `agreement` in a line."""
+    found, source = predictions[name], name.removeprefix("entropy_change_").replace("_", " ")
+    return (
+        f"{source}: correlation {found['correlation']:.3f}, slope {found['slope']:.3g}, same sign in "
+        f"{found['same_sign']} of {predictions['probes']}"
+    )
+
+
+def draw_figures(run: Path, progress: Progress, lines: list[dict]) -> str:
+    """Draw the run into report/. Returns the paths of the figures, or why there are none."""
     try:
         import matplotlib
     except ImportError:
         return "none, since matplotlib is not installed (pip install matplotlib)"
     matplotlib.use("agg")
+    (run / "report").mkdir(exist_ok=True)
+    paths = [draw_training(run, progress, lines)]
+    if predictions := agreement(lines):
+        paths.append(draw_entropy_change(run, lines, predictions))
+    return ", ".join(map(str, paths))
+
+
+def draw_training(run: Path, progress: Progress, lines: list[dict]) -> Path:
+    """report/training.png: reward and entropy over the steps."""
     import matplotlib.pyplot as plt
 
-    lines = [
-        json.loads(line)
-        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
     steps = [line["step"] for line in lines]
 
     def curve(axes, name, label, colour):
@@ -937,10 +1197,38 @@ def draw_figure(run: Path, progress: Progress) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     path = run / "report" / "training.png"
-    path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)
-    return str(path)
+    return path
+
+
+def draw_entropy_change(run: Path, lines: list[dict], predictions: dict) -> Path:
+    """report/entropy_change.png: the change of entropy in the probed steps against its predictions."""
+    import matplotlib.pyplot as plt
+
+    probes = [line for line in lines if line["entropy_change"] is not None]
+    measured = [probe["entropy_change"] for probe in probes]
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
+    for axes, name in zip(panels, ENTROPY_CHANGES[1:], strict=True):
+        predicted = [probe[name] for probe in probes]
+        slope, intercept = statistics.linear_regression(predicted, measured)
+        ends = [min(predicted), max(predicted)]
+        axes.plot(ends, [slope * x + intercept for x in ends], color="tab:orange", linewidth=1)
+        points = axes.scatter(predicted, measured, c=[probe["step"] for probe in probes], s=16)
+        axes.axhline(0, color="black", linewidth=0.5)
+        axes.axvline(0, color="black", linewidth=0.5)
+        title = describe(predictions, name).replace(": ", "\n").replace(", same", "\nsame")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("predicted (nats)")
+        axes.ticklabel_format(scilimits=(0, 0))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.2)
+    panels[0].set_ylabel("change of token entropy in a step,\nmeasured (nats)")
+    figure.colorbar(points, label="training step")
+    path = run / "report" / "entropy_change.png"
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path
 
 
 def main() -> None:

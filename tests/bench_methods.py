@@ -166,7 +166,7 @@ def report(runs: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5, help="seeds of every method (default 5)")
-    parser.add_argument("--steps", type=int, default=200, help="training steps (default 200)")
+    parser.add_argument("--steps", type=int, default=150, help="training steps (default 150)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="M")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench", help="of the runs")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")

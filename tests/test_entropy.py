@@ -7,7 +7,16 @@ import torch
 
 import entropy
 import rollout
-from entropy import branching_factor, log_perplexity, micro_batches, score, score_batch
+from entropy import (
+    branching_factor,
+    entropy_change,
+    first_order,
+    log_perplexity,
+    micro_batches,
+    score,
+    score_batch,
+    snapshot,
+)
 from loss import policy_loss
 
 PROMPTS = ["7+8", "1+2-3+4-5", "9-9-9"]
@@ -88,6 +97,76 @@ def test_polarity_predicts_the_change_of_entropy_and_vanishes_on_average(rotary)
             every[batch.input_ids[0, t]].item(), rel=1e-3, abs=1e-5
         )
         assert (probs * every).sum().abs() < 1e-12
+
+
+def test_the_first_order_change_is_off_by_a_tenth_when_the_step_is_a_tenth():
+    torch.manual_seed(0)
+    logits = 1.5 * torch.randn(100, 12, dtype=torch.float64)
+    p, advantages = logits.softmax(-1), torch.randn(100, 12, dtype=torch.float64)
+    advantages -= (p * advantages).sum(-1, keepdim=True)
+    for direction in (p * advantages, advantages):  # policy gradient, natural policy gradient
+        errors = []
+        for eta in (0.1, 0.01, 0.001):
+            measured, predicted = first_order(logits, logits + eta * direction)
+            errors.append(((predicted - measured).norm() / measured.norm()).item())
+        assert errors[0] < 0.2
+        assert 8 < errors[0] / errors[1] < 12 and 9 < errors[1] / errors[2] < 11
+
+
+def test_a_constant_added_to_all_logits_changes_neither_side_of_the_entropy_change():
+    torch.manual_seed(0)
+    before = 3 * torch.randn(5, 300)
+    after = before + 0.01 * torch.randn(5, 300)
+    shifts = torch.tensor([[1.0], [-2.0], [0.5], [8.0], [0.0]])
+    for plain, shifted in zip(
+        first_order(before, after), first_order(before, after + shifts), strict=True
+    ):
+        assert plain.abs().min() > 1e-4
+        assert torch.allclose(plain, shifted, atol=1e-5)
+
+
+def disturb(model, size=0.0005):
+    """An update of all weights, the output layer's included."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += size * torch.randn_like(weight)
+
+
+def test_entropy_change_against_the_whole_logits_before_and_after(policy):
+    batch, temperature = sampled(policy), 0.7
+    mask = batch.response_mask
+    logits = [plain_logits(policy, batch)[mask].double() / temperature]
+    entropies = [score_batch(policy.model, batch, temperature).entropy[mask]]
+    before = snapshot(policy.model, batch, token_budget=60)
+    disturb(policy.model)
+    weights, state = [w.clone() for w in policy.model.parameters()], torch.get_rng_state()
+    measured, predicted = entropy_change(policy.model, before, batch, temperature, 90, 7)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(map(torch.equal, policy.model.parameters(), weights))
+
+    logits.append(plain_logits(policy, batch)[mask].double() / temperature)
+    entropies.append(score_batch(policy.model, batch, temperature).entropy[mask])
+    log_p = logits[0].log_softmax(-1)
+    h = -(log_p.exp() * log_p).sum(-1, keepdim=True)
+    by_definition = -(log_p.exp() * (log_p + h) * (logits[1] - logits[0])).sum(-1)
+    assert torch.allclose(predicted.double(), by_definition, atol=1e-5)
+    assert torch.allclose(measured, entropies[1] - entropies[0], atol=1e-5)
+    assert measured.abs().mean() > 1e-3
+    close = (predicted - measured).abs().mean() / measured.abs().mean()
+    assert 1e-4 < close < 0.3  # a prediction, and not the measurement under another name
+
+
+def test_nothing_has_changed_where_no_update_was_made(policy):
+    batch = sampled(policy)
+    measured, predicted = entropy_change(policy.model, snapshot(policy.model, batch), batch)
+    assert measured.abs().max() < 1e-5 and predicted.abs().max() < 1e-5
+    with torch.autocast("cpu", torch.bfloat16):
+        before = snapshot(policy.model, batch)
+        disturb(policy.model)
+        measured, predicted = entropy_change(policy.model, before, batch)
+    assert measured.dtype == torch.float32 and measured.abs().mean() > 1e-3
+    assert torch.corrcoef(torch.stack([measured, predicted]))[0, 1] > 0.9
 
 
 def test_branching_factor_against_counting():
@@ -203,3 +282,9 @@ def test_logits_of_families_that_rescale_them_are_rescaled():
             theirs = model(input_ids=ids).logits.float().log_softmax(-1)
         theirs = theirs[:, :-1].gather(2, ids[:, 1:, None]).squeeze(2)
         assert torch.allclose(mine, theirs, atol=1e-5)
+        batch = rollout.Rollouts(ids, mask, torch.zeros(2, dtype=torch.bool), ["", ""])
+        old, before = score_batch(model, batch).entropy, snapshot(model, batch)
+        disturb(model, 0.03)
+        change = score_batch(model, batch).entropy - old
+        assert change.abs().max() > 1e-4
+        assert torch.allclose(entropy_change(model, before, batch)[0], change[mask], atol=1e-5)

@@ -1,5 +1,6 @@
 """The program: learning, resuming, stopping, what it writes, and what it says when something is off."""
 
+import contextlib
 import errno
 import json
 import math
@@ -14,9 +15,12 @@ import torch
 from conftest import ROOT
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import rollout
 import toy
 import train
 from data import InputError, is_held_out
+from entropy import score, score_batch
+from loss import kl_cov_tokens, policy_loss, token_covariance
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +84,10 @@ def test_the_command_line_learns(warm_folder, tmp_path):
     assert after["no_answer_rate"]["mean"] < 0.5 * before["no_answer_rate"]["mean"]
     assert "Acc@8" in out and "Maj@8" in out and "Pass@8" in out
     assert str(tmp_path / "run") in out
-    assert (tmp_path / "run" / "report" / "training.png").stat().st_size > 10_000
+    for figure in ("training.png", "entropy_change.png"):
+        assert (tmp_path / "run" / "report" / figure).stat().st_size > 10_000
+    assert summary["entropy_change"]["probes"] == 6
+    assert summary["entropy_change"]["entropy_change_from_logits"]["correlation"] > 0.9
     lines = metrics_of(tmp_path / "run")
     assert [line["step"] for line in lines] == list(range(1, 61))
     assert lines[0]["sampling_logp_difference"] < 1e-3
@@ -108,6 +115,13 @@ def test_every_fixed_metric_is_in_every_line_and_in_its_range(small, tmp_path):
         for name in ("accuracy", "no_answer_rate", "truncated_rate", "clip_fraction"):
             assert 0 <= line[name] <= 1
         assert 0 < line["entropy"] < math.log(258) and line["perplexity"] >= 1
+        tops = [line[f"covariance{top}"] for top in ("", "_top50", "_top20", "_top2", "_top0.02")]
+        assert tops == sorted(tops) and tops[0] < tops[-1]
+        right, wrong = line["covariance_correct"], line["covariance_wrong"]
+        assert min(right, wrong) <= tops[0] <= max(right, wrong)
+        assert line["expanding_tokens"] + line["contracting_tokens"] < 1 + 1e-6
+        assert 0 < line["contracting_advantage"] <= 1
+        assert line["cov_eligible"] == line["cov_taken"] == 0  # of the clip objective
         assert 0 < line["response_length"] <= 64
         right = [line["entropy_correct"] is None, line["entropy_wrong"] is None]
         assert right == [line["accuracy"] == 0, line["accuracy"] == 1]
@@ -154,6 +168,23 @@ def test_fault_14_a_killed_and_resumed_run_writes_the_same_metrics_byte_for_byte
         for folder in (whole, killed)
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("objective", ["clip_cov", "kl_cov"])
+def test_each_objective_takes_tokens_and_resumes_to_the_same_numbers(small, tmp_path, objective):
+    where = small.index("--run") + 1
+    options = ["--objective", objective, "--checkpoint_every", 2]
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    small[where] = str(whole)
+    run(*small, *options, "--steps", 4)
+    small[where] = str(halved)
+    run(*small, *options, "--steps", 2)
+    torch.manual_seed(99)  # what the checkpoint must undo
+    run("--resume", halved, "--steps", 4)
+    assert without_times(halved) == without_times(whole)
+    lines = metrics_of(whole)
+    assert sum(line["cov_taken"] for line in lines) > 10
+    assert all(line["cov_taken"] <= line["cov_eligible"] for line in lines)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -236,6 +267,47 @@ def test_five_losses_in_a_row_that_are_not_finite_stop_the_run(small, tmp_path, 
 # ------------------------------------------------------------------------------ what is written
 
 
+def test_the_change_of_entropy_is_measured_and_predicted_on_probe_steps_and_disturbs_nothing(
+    small, tmp_path
+):
+    where, texts = small.index("--run") + 1, []
+    for name, options in (("never", [0]), ("second", [2]), ("few", [2, "--probe_rollouts", 5])):
+        small[where] = str(tmp_path / name)
+        run(*small, "--steps", 4, "--save_rollouts_every", 0, "--probe_every", *options)
+        texts.append(without_times(tmp_path / name))
+    whole, few = (metrics_of(tmp_path / name) for name in ("second", "few"))
+    for line in whole:
+        values = [line[name] for name in train.ENTROPY_CHANGES]
+        assert [value is None for value in values] == [line["step"] % 2 == 1] * 3
+        if values[0] is not None:
+            assert values[1] == pytest.approx(values[0], rel=0.3)
+            assert values[2] == pytest.approx(1e-4 * line["advantage_polarity"], rel=1e-4)
+    assert whole[1]["entropy_change"] != few[1]["entropy_change"]
+    small[where] = str(tmp_path / "bfloat16")
+    run(
+        *small, "--steps", 3, "--probe_every", 1, "--precision", "bfloat16", "--learning_rate", 1e-6
+    )
+    for line in metrics_of(tmp_path / "bfloat16"):
+        measured, from_logits, _ = (line[name] for name in train.ENTROPY_CHANGES)
+        assert measured == pytest.approx(from_logits, rel=0.05)  # under autocast it is not
+    probe = r'"(entropy_change|logp_change)\w*": [^,}]+'
+    assert len({re.sub(probe, "", text) for text in texts}) == 1
+
+
+def test_the_agreement_of_predictions_is_a_line_through_the_probes():
+    lines = [dict.fromkeys(train.ENTROPY_CHANGES)]
+    assert train.agreement(lines) is None
+    for changes in ((-4.0, -2.0, 1.0), (2.0, 1.0, 1.0), (6.0, 3.0, 4.0)):
+        lines.append(dict(zip(train.ENTROPY_CHANGES, changes, strict=True)))
+    found = train.agreement(lines)
+    exact, other = (found[name] for name in train.ENTROPY_CHANGES[1:])
+    assert found["probes"] == 3 and (exact["same_sign"], other["same_sign"]) == (3, 2)
+    assert (exact["correlation"], exact["slope"]) == pytest.approx((1, 2))
+    # Deviations from the means: measured (-16, 2, 14) / 3, predicted (-1, -1, 2).
+    assert other["slope"] == pytest.approx(14 / 6)
+    assert other["correlation"] == pytest.approx(14 / math.sqrt(6 * 456 / 9))
+
+
 def test_rollouts_are_written_with_their_measurements(small, tmp_path):
     import datasets
 
@@ -310,6 +382,138 @@ def test_toy_questions_have_right_answers_and_solutions_the_intended_defects():
     assert 0.5 < outcomes.count("correct") / 2000 < 0.75
 
 
+# -------------------------------------------------------------------------------- objectives
+
+
+def updated(folder, monkeypatch, *arguments, rewards=None):
+    """Three updates of a fresh policy on one batch of 6 x 4 rollouts, by plain gradient descent.
+
+    Returns the weights after it, what was counted, the tokens chosen in each minibatch, and those among
+    the rows of each call of kl_cov_loss, (rows, T) bool.
+    """
+    options = ["--questions_per_step", "6", "--group_size", "4", "--updates_per_step", "3"]
+    options = train.parse([*options, *map(str, arguments)])
+    policy = rollout.load_policy(folder, "cpu")
+    torch.manual_seed(1)
+    prompts = [rollout.encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9") * 2]
+    batch = rollout.sample(policy, prompts, 4, 12)
+    scores = score_batch(policy.model, batch)
+    if rewards is None:
+        rewards = torch.tensor([1.0, 0, 0, 1] * 2 + [0.0] * 4 + [1.0, 0, 0, 0] * 3)
+    _, advantages = train.weigh(rewards, scores, batch.response_mask, 1, options)
+    chosen, in_losses = [], []
+    choose, kl_cov_loss = train.choose_tokens, train.kl_cov_loss
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "choose_tokens", lambda *a: chosen.append(choose(*a)) or chosen[-1])
+        patch.setattr(train, "kl_cov_loss", lambda *a: in_losses.append(a[4]) or kl_cov_loss(*a))
+        counts = train.update(
+            policy,
+            torch.optim.SGD(policy.model.parameters(), 1.0),
+            batch,
+            advantages,
+            scores.logp,
+            options,
+            train.Progress(),
+            contextlib.nullcontext(),
+        )
+    weights = torch.cat([weight.detach().flatten() for weight in policy.model.parameters()])
+    return weights, counts, [taken for _, taken in chosen], in_losses
+
+
+CLIP_COV = ("--objective", "clip_cov", "--clip_cov_ratio", 0.1, "--cov_lower_quantile", 0.5)
+KL_COV = ("--objective", "kl_cov", "--kl_cov_ratio", 0.1, "--kl_cov_beta", 3)
+
+
+@pytest.mark.parametrize("options", [("--objective", "clip"), CLIP_COV, KL_COV])
+def test_neither_the_update_nor_its_tokens_depend_on_how_the_minibatch_is_cut(
+    rotary_folder, monkeypatch, options
+):
+    weights, counts, chosen, _ = updated(
+        rotary_folder, monkeypatch, *options, "--micro_batch_tokens", 10_000
+    )
+    others, other_counts, others_chosen, in_losses = updated(
+        rotary_folder, monkeypatch, *options, "--micro_batch_tokens", 40, "--chunk_tokens", 7
+    )
+    assert all(map(torch.equal, chosen, others_chosen))
+    assert counts["cov_taken"] == other_counts["cov_taken"] == sum(int(t.sum()) for t in chosen)
+    before = rollout.load_policy(rotary_folder, "cpu").model.parameters()
+    moved = weights - torch.cat([weight.detach().flatten() for weight in before])
+    assert moved.norm() > 0.1
+    assert (weights - others).norm() < 1e-4 * moved.norm()
+    # Clip-Cov takes in all three updates, KL-Cov not in the first, before the policy has moved.
+    taken = [int(tokens.sum()) > 2 for tokens in chosen]
+    assert taken == [
+        options is CLIP_COV,
+        options in (CLIP_COV, KL_COV),
+        options in (CLIP_COV, KL_COV),
+    ]
+    if options is KL_COV:  # rollouts without an advantage are run for the sake of its tokens
+        assert sum(int(tokens.sum()) for tokens in in_losses) == counts["cov_taken"]
+        assert not torch.equal(weights, updated(rotary_folder, monkeypatch, *KL_COV[:-1], 0)[0])
+
+
+def test_kl_cov_runs_a_rollout_without_an_advantage_that_holds_one_of_its_tokens(
+    rotary_folder, monkeypatch
+):
+    rewards = torch.tensor([1.0, 0, 0, 0] * 5 + [1.0] * 4)  # the last group has no signal
+    for ratio, rows_run in ((1, 24), (1e-9, 20)):
+        _, _, chosen, in_losses = updated(
+            rotary_folder, monkeypatch, *KL_COV, "--kl_cov_ratio", ratio, rewards=rewards
+        )
+        assert bool(chosen[2][4:].any()) == (ratio == 1)
+        assert sum(len(tokens) for tokens in in_losses) == rows_run
+
+
+def test_the_bounds_of_clip_cov_as_quantiles_of_the_covariance(rotary_folder):
+    policy = rollout.load_policy(rotary_folder, "cpu")
+    torch.manual_seed(1)
+    batch = rollout.sample(policy, [rollout.encode_prompt(policy, "7+8")], 8, 12)
+    mask, old = batch.response_mask, score_batch(policy.model, batch).logp
+    advantages = torch.randn(8, 1).expand(mask.shape) * mask
+    covariance = token_covariance(old, advantages, mask)
+    ranked = sorted(covariance[mask].tolist())
+
+    def eligible(*arguments):
+        options = train.parse(["--objective", "clip_cov", *map(str, arguments)])
+        here = (policy.model, batch, advantages, old, False, options, contextlib.nullcontext())
+        return set(covariance[train.choose_tokens(*here)[0]].tolist())
+
+    low, high = (ranked[round(q * (len(ranked) - 1))] for q in (0.2, 0.7))
+    quantiles = ("--cov_lower_quantile", 0.2, "--cov_upper_quantile", 0.7)
+    assert eligible(*quantiles) == {c for c in ranked if low < c < high}
+    absolute = eligible("--cov_lower", -0.5, "--cov_upper", 0.5)
+    assert absolute == {c for c in ranked if -0.5 < c < 0.5} and absolute != eligible(*quantiles)
+    papers = eligible(
+        "--model", "./other", "--data", "questions.jsonl"
+    )  # without the toy's quantiles
+    assert papers == {c for c in ranked if 1 < c < 5} and papers
+    mixed = eligible("--cov_lower", 0, "--cov_upper_quantile", 0.7)
+    assert mixed == {c for c in ranked if 0 < c < high}
+
+
+def test_tokens_are_chosen_by_the_covariance_under_the_policy_as_it_is_now(rotary):
+    torch.manual_seed(1)
+    batch = rollout.sample(rotary, [rollout.encode_prompt(rotary, "7+8")], 8, 12)
+    mask = batch.response_mask
+    old, advantages = -5 * torch.rand(mask.shape), torch.randn(8, 1).expand(mask.shape)
+    now = score(rotary.model, batch.input_ids, mask).logp.detach()
+    for arguments in (
+        "--objective clip_cov --cov_lower 0.1 --cov_upper 5 --clip_cov_ratio 1",
+        "--objective kl_cov --kl_cov_ratio 0.2",
+    ):
+        options = train.parse(arguments.split())
+        here = (advantages, old, True, options, contextlib.nullcontext())
+        eligible, taken = train.choose_tokens(rotary.model, batch, *here)
+        covariance = token_covariance(now, advantages, mask)
+        if options.objective == "kl_cov":
+            assert torch.equal(taken, kl_cov_tokens(covariance, mask, 0.2))
+        else:  # what the clip has stopped is not eligible
+            clipped = policy_loss(now, old, advantages, mask, 1, 1)[1]
+            inside = mask & (covariance > 0.1) & (covariance < 5)
+            assert (inside & clipped).any() and torch.equal(eligible, inside & ~clipped)
+            assert torch.equal(taken, eligible)
+
+
 # --------------------------------------------------------------------------------- ablations
 
 
@@ -320,14 +524,18 @@ def test_strength_zero_and_a_start_never_reached_are_grpo_bit_for_bit(small, tmp
             [],
             ["--ppl_alpha", "0.5", "--position_gamma", "0.5", "--shaping_start", "99"],
             ["--ppl_alpha", "0.5", "--position_gamma", "0.5", "--shaping_start", "2"],
+            ["--polarity_expand", "0", "--polarity_contract", "2", "--shaping_start", "99"],
+            ["--polarity_expand", "0", "--polarity_contract", "2", "--shaping_start", "2"],
         )
     ):
         small[small.index("--run") + 1] = str(tmp_path / str(i))
         run(*small, "--steps", 3, *options)
         texts.append(without_times(tmp_path / str(i)))
-    assert texts[0] == texts[1]
-    one, two = texts[0].splitlines(), texts[2].splitlines()
-    assert one[0] == two[0] and one[1] != two[1]
+    assert texts[0] == texts[1] == texts[3]
+    one = texts[0].splitlines()
+    for other in (texts[2].splitlines(), texts[4].splitlines()):
+        assert one[0] == other[0] and one[1] != other[1]
+    assert metrics_of(tmp_path / "4")[1]["expanding_tokens"] == 0  # advantages times 0
 
 
 def test_the_trajectory_does_not_depend_on_micro_batches_chunks_or_checkpointing(small, tmp_path):
@@ -371,6 +579,12 @@ def test_alarms_speak_in_words_and_only_when_something_is_off():
     ):
         found = train.alarms(fine | {name: value}, options, bfloat16=False)
         assert len(found) == 1 and word in next(iter(found.values()))
+    none_taken = train.parse(["--device", "cpu", "--objective", "clip_cov"])
+    assert (
+        "--cov_lower_quantile"
+        in train.alarms(fine | {"cov_taken": 0}, none_taken, False)["clip_cov"]
+    )
+    assert train.alarms(fine | {"cov_taken": 1}, none_taken, False) == {}
     # A disagreement of 0.002 is rounding in bf16, and one of 0.2 is not.
     assert train.alarms(fine | {"sampling_logp_difference": 2e-3}, options, bfloat16=True) == {}
     assert train.alarms(fine | {"sampling_logp_difference": 0.2}, options, bfloat16=True)
@@ -430,6 +644,28 @@ BAD = {
     "no such resume": (["--resume", "nowhere"], "nowhere"),
     "no data": (["--model", "./nowhere"], "--data"),
     "device": (["--device", "gpu"], "--device"),
+    "objective": (["--objective", "clipcov"], "--objective"),
+    "quantile": (["--objective", "clip_cov", "--cov_lower_quantile", "1.5"], "at most 1"),
+    "quantiles in the wrong order": (
+        ["--objective", "clip_cov", "--cov_lower_quantile", "0.9", "--cov_upper_quantile", "0.8"],
+        "below --cov_upper_quantile",
+    ),
+    "bounds in the wrong order": (
+        ["--objective", "clip_cov", "--cov_lower", "3", "--cov_upper", "2"],
+        "below --cov_upper 2",
+    ),
+    "one bound twice": (
+        ["--objective", "clip_cov", "--cov_lower", "1", "--cov_lower_quantile", "0.5"],
+        "only one",
+    ),
+    "negative ratio": (["--objective", "clip_cov", "--clip_cov_ratio", "-1e-3"], "above 0"),
+    "another objective's option": (["--kl_cov_beta", "2"], "--objective kl_cov"),
+    "kl_cov has no clip": (["--objective", "kl_cov", "--clip_high=0.3"], "--clip_high"),
+    "kl_cov in one update": (
+        ["--objective", "kl_cov", "--updates_per_step", "1"],
+        "--updates_per_step 2",
+    ),
+    "negative strength": (["--polarity_expand", "-1"], "--polarity_expand"),
 }
 
 
