@@ -124,7 +124,7 @@ def evaluate(
     """Sample n rollouts of each question, grade and score them. One record a question, in order:
 
         question, gold                            text
-        answers    n texts, None = no answer      outcomes   n of "correct", "wrong", "no answer"
+        answers    n texts, None = no answer      outcomes   n of the outcomes of reward.Grade
         correct    n of 0 and 1                   texts      n responses
         entropy    n means over the tokens, nats  branching  n means over the tokens
         lengths    n counts of tokens             truncated  n bools

@@ -28,8 +28,9 @@ brackets matter. Equations may differ by a constant factor.
 Conventions. 1,234 is one number; "1, 234", "123,45" and (100,200) are not. 1\frac{4}{5} is a mixed
 number, 1/2x is (1/2)x, \log without a base is natural, 204_5 equals only itself. A unit, a currency
 or a % may be left out but not contradicted: 3 cm equals 3, not 3 m; 50% equals 50, and also 1/2, which
-it is. (D) 24 equals D and 24. `x = 3` equals `3`, and `x < 3` its interval, but not `y < 3`. What
-cannot be read is equal only to the same tokens.
+it is. (D) 24 equals D and 24. `x = 3`, `m+n = 3` and `\angle A = 3` equal `3`, and `x < 3` its
+interval, but not `y < 3`. "1/2 or 0.5" is one answer, "1 or 2" a list. What cannot be read is equal
+only to the same tokens.
 
     python reward.py "RESPONSE" "GOLD"         explains one case in words
     python reward.py --file cases.jsonl        grades {"gold", "response", "expected"?} a line
@@ -425,9 +426,10 @@ NO_UNITS = (
     "divided factorial mod over base if when but perhaps maybe otherwise alternatively yes odd wrong "
     "incorrect false zero one two twos three four five six seven eight nine ten eleven twelve twenty"
 )
-NO_UNITS = set(NO_UNITS.split())
-SHORT_WORDS = {*UNITS, *NO_UNITS, "an", "the"}
-NO_UNIT = re.compile(r"\w+(?:teen|[a-z]ths?|fifths?)", re.IGNORECASE)  # nineteen, tenths
+SHORT_WORDS = {*UNITS, *NO_UNITS.split(), "an", "the"}
+NO_COUNT = re.compile(
+    rf"(?i)(?:{'|'.join(NO_UNITS.split())}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z-].*)"
+)
 SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")
 
 
@@ -497,12 +499,8 @@ def read(tokens: list[str]) -> tuple:
         return ("list", tuple(read(line) for line in lines if line))
     if brackets == r"\begin\end":  # a column is a vector, a matrix a tuple of its rows
         rows = [split(row, "&") for row in split(inside, r"\\") if row]
-        rows = [tuple(map(read, row)) for row in rows]
-        return (
-            "tuple",
-            "()",
-            tuple(row[0] if row[1:] == () else ("tuple", "()", row) for row in rows),
-        )
+        rows = [("tuple", "()", tuple(map(read, row))) for row in rows]
+        return ("tuple", "()", tuple(row[2][0] if len(row[2]) == 1 else row for row in rows))
     if brackets and len(parts := split(inside, ",")) > 1:
         return ("tuple", brackets, tuple(map(read, parts)))
     if tokens[0].isupper() and "," in tokens and brackets_around(tokens[1:]) == "()":
@@ -532,10 +530,8 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
         sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
     names = [is_name(side) for side in sides]
     if signs == ["="] and not any(names):  # a+b = 7, \cos A = 1/2
-        names = [
-            DESCRIBED.isdisjoint(sides[0]) and not any(map(str.isdigit, "".join(sides[0]))),
-            False,
-        ]
+        plain = DESCRIBED.isdisjoint(sides[0]) and not re.search(r"[0-9]", "".join(sides[0]))
+        names = [plain, False]
     heads = [
         side[:1] if name and side[1:2] == ["("] and side[0] in "suvwxyz" else side
         for name, side in zip(names, sides)
@@ -553,25 +549,24 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
 
 def between(a: tuple, b: tuple) -> tuple:
     """Two bounds as one relation: x > 1 and x < 3 is 1 < x < 3. Else the list of the two."""
-    if {a[0], b[0]} == {"relation"} and {len(a[1]), len(b[1])} == {1}:
-        low, high = (a, b) if a[3] == (False, True) else (b, a)
-        bounds = (low[2][0], high[2][1])
-        exact = all(bound[0] == "number" and isinstance(bound[1], Fraction) for bound in bounds)
-        one_name = (low[3], high[3], low[2][1]) == ((False, True), (True, False), high[2][0])
-        if (
-            {*low[1], *high[1]} <= {"<", r"\le"}
-            and one_name
-            and exact
-            and bounds[0][1] < bounds[1][1]
-        ):
-            return ("relation", low[1] + high[1], (*low[2], bounds[1]), (False, True, False))
+    for low, high in ((a, b), (b, a)):
+        if not low[0] == high[0] == "relation" or not {*low[1], *high[1]} <= {"<", r"\le"}:
+            continue
+        ends, names = (low[2][0], high[2][-1]), (low[3], high[3], low[2][1])
+        in_order = rational(*ends) and ends[0][1] < ends[1][1]
+        if in_order and names == ((False, True), (True, False), high[2][0]):
+            return ("relation", low[1] + high[1], (*low[2], ends[1]), (False, True, False))
     return ("list", (a, b))
+
+
+def rational(*values: tuple) -> bool:
+    return all(value[0] == "number" and isinstance(value[1], Fraction) for value in values)
 
 
 def reals_without(points: tuple) -> tuple | None:
     """The open intervals between excluded numbers: all but 3 is (-oo,3) u (3,oo)."""
     points = points[1] if points[0] == "list" else (points,)
-    if not all(point[0] == "number" and isinstance(point[1], Fraction) for point in points):
+    if not rational(*points):
         return None
     ends = (LINE[0], *sorted(points, key=lambda point: point[1]), LINE[1])
     return ("list", tuple(("tuple", "()", pair) for pair in itertools.pairwise(ends)))
@@ -617,37 +612,25 @@ def is_name(tokens: list[str]) -> bool:
     return bool(NAME.fullmatch("".join(tokens)[:100]))
 
 
-SPELLINGS = {
-    "^ 2": "square",
-    "^ { 2 }": "square",
-    "^ 3": "cubic",
-    "^ { 3 }": "cubic",
-    r"^ \circ": "degree",
-    r"^ { \circ }": "degree",
-    "mph": "mi per hr",
-    "* ": "",
-}
-SPELLINGS |= {"^ { - 1 }": "per", "^ { - 2 }": "per square"}
+POWERS = {"^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square"}
+SPELLINGS = {**POWERS, r"^ \circ": "degree", "mph": "mi per hr", "* ": ""}
 
 
 def read_quantity(tokens: list[str]) -> tuple:
     """A number, perhaps with a unit; ValueError or ArithmeticError if it is something else."""
-    units = ["dollar"] * (r"\$" in tokens[:2])
     reader = Reader([token for token in tokens if token != r"\$"])
     term = reader.term()
-    rest = " ".join(reader.tokens[reader.at :]).replace('"', "")
+    rest = [token for token in reader.tokens[reader.at :] if token not in ("{", "}")]
+    rest = " ".join(rest).replace('"', "")
     for spelling, name in SPELLINGS.items():
         rest = rest.replace(spelling, name)
-    rest = rest.replace("{", "").replace("}", "")
-    counted = [word for word in rest.split() if unit_of(word) is None]
-    if len(counted) > 3 or not all(
-        word.replace("-", "").isalpha() and not (word in NO_UNITS or NO_UNIT.fullmatch(word))
-        for word in counted
-    ):
+    units = [unit_of(word) for word in rest.split()]
+    counted = [word for word, unit in zip(rest.split(), units) if unit is None]
+    if len(counted) > 3 or any(map(NO_COUNT.fullmatch, counted)):
         raise ValueError("neither a number nor a quantity")
     if counted and has_symbols(term) and not counted[0].startswith("unit"):
         raise ValueError("a remark about a variable")
-    units += [unit_of(word) for word in rest.split() if word not in counted]
+    units += ["dollar"] * (r"\$" in tokens[:2])
     term = term if has_symbols(term) else Evaluation().value(term)
     return ("number", term, "" if counted else " ".join(sorted(units)), 0)
 
