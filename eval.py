@@ -201,7 +201,8 @@ def _records(questions, rollouts, scores, n) -> list[dict]:
 def summarize(records: list[dict]) -> dict:
     """What the records of a set come to, ready for JSON.
 
-    questions, samples (n of each), unsolved (questions without a right rollout), and as {"mean", "low",
+    questions, samples (n of each), right (right rollouts of each question), unsolved (questions without
+    one), and as {"mean", "low",
     "high"} over questions: acc, maj, pass {"1": ..., "n": ...}, entropy (nats), branching, length
     (tokens), truncated_rate, no_answer_rate. See `evaluate` for the records, all of one n >= 1.
     """
@@ -222,6 +223,7 @@ def summarize(records: list[dict]) -> dict:
     return {
         "questions": len(records),
         "samples": n,
+        "right": [sum(record["correct"]) for record in records],
         "unsolved": sum(not any(record["correct"]) for record in records),
         **{name: _estimate(values) for name, values in per_question.items()},
         "pass": {k: _estimate(values) for k, values in passed.items()},

@@ -49,6 +49,7 @@ from entropy import (
     entropy_change,
     log_perplexity,
     micro_batches,
+    plateau_has_begun,
     rollout_mean,
     score,
     score_batch,
@@ -206,8 +207,10 @@ class Options:
     polarity_contract: float = option(
         1.0, "... and of tokens whose update contracts entropy by this; 1 = off"
     )
-    shaping_start: int = option(
-        0, "step from which on perplexity, position and polarity reweight the advantages"
+    shaping_start: str = option(
+        "0",
+        "step from which on perplexity, position and polarity reweight the advantages, or plateau: "
+        "once the rising stage is seen to have ended (plateau_has_begun in entropy.py)",
     )
     # Memory and speed. The first two change which random numbers are drawn, none the distribution
     sample_batch_size: int = option(256, "rollouts generated at a time")
@@ -229,9 +232,13 @@ class Options:
     )
     checkpoint_every: int = option(50, "steps between checkpoints; 0 = first and last only")
     keep_checkpoints: int = option(2, "how many of the last checkpoints are kept")
-    save_rollouts_every: int = option(10, "steps between parquet files of rollouts; 0 = never")
+    save_rollouts_every: int = option(
+        10, "steps between parquet files of rollouts, from the first; 0 = never"
+    )
     probe_every: int = option(
-        10, "steps between probes of what an update did to the tokens it was made of; 0 = never"
+        10,
+        "steps between probes of what an update did to the tokens it was made of, from the first; "
+        "0 = never",
     )
     probe_rollouts: int = option(
         128,
@@ -283,15 +290,23 @@ class Progress:
     alarms: list = dataclasses.field(default_factory=list)
     before: dict | None = None  # the evaluation before training
     latest: dict | None = None  # the latest one
+    curves: list = dataclasses.field(default_factory=list)  # (entropy, accuracy) of every step
+    plateau: int | None = None  # the step after which the plateau was seen to have begun
 
 
 # ------------------------------------------------------------------------------------- the step
 
 
-def weigh(rewards, scores, response_mask, step, options) -> tuple[torch.Tensor, torch.Tensor]:
-    """The advantage of each rollout (B,), and of each of its tokens after shaping (B, T)."""
+def shaping_is_on(progress: Progress, options) -> bool:
+    """Whether this step's advantages are reweighted."""
+    if options.shaping_start == "plateau":
+        return progress.plateau is not None
+    return progress.step >= int(options.shaping_start)
+
+
+def weigh(rewards, scores, response_mask, on, options) -> tuple[torch.Tensor, torch.Tensor]:
+    """The advantage of each rollout (B,), and of each of its tokens (B, T), after shaping if `on`."""
     advantages = group_advantages(rewards, options.group_size)
-    on = step >= options.shaping_start
     log_ppl = log_perplexity(scores.logp, response_mask)
     shaped = ppl_shaping(advantages, log_ppl, options.group_size, options.ppl_alpha if on else 0.0)
     shaped = position_shaping(
@@ -668,7 +683,7 @@ def check(options: Options) -> None:
         2: "group_size",
         0: "seed warmup_steps weight_decay overlong_buffer overlong_penalty clip_low clip_high "
         "cov_lower_quantile cov_upper_quantile kl_cov_beta polarity_expand polarity_contract "
-        "shaping_start eval_every eval_temperature checkpoint_every save_rollouts_every probe_every",
+        "eval_every eval_temperature checkpoint_every save_rollouts_every probe_every",
     }
     for least, names in at_least.items():
         for name in names.split():
@@ -711,6 +726,8 @@ def check(options: Options) -> None:
             "--objective kl_cov: its penalty is 0 in the first update on a batch, so it needs "
             "--updates_per_step 2 or more"
         )
+    if options.shaping_start != "plateau" and not str(options.shaping_start).isdecimal():
+        raise InputError(f"--shaping_start {options.shaping_start}: give a step, or plateau")
     if options.position_gamma < 0:
         raise InputError("--position_gamma: it must be at least 0; --position_steepness has a sign")
     if options.questions_per_step % options.updates_per_step:
@@ -980,10 +997,18 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
     how = (options.temperature, options.micro_batch_tokens, options.chunk_tokens)
     with precision:
         scores = score_batch(policy.model, rollouts, *how)
-    advantages, shaped = weigh(batch.rewards, scores, mask, step, options)
+    on = shaping_is_on(progress, options)
+    advantages, shaped = weigh(batch.rewards, scores, mask, on, options)
     metrics = {"step": step} | sampling_metrics(sampled, options)
     metrics |= token_metrics(batch, scores, advantages, shaped)
-    probed = options.probe_every and step % options.probe_every == 0
+    progress.curves.append((metrics["entropy"], metrics["accuracy"]))
+    if options.shaping_start == "plateau" and not on and plateau_has_begun(*zip(*progress.curves)):
+        progress.plateau = step
+        tqdm.write(f"step {step}: the plateau has begun; shaping acts from the next step on")
+    probed, saved = (
+        every and (step == 1 or step % every == 0)
+        for every in (options.probe_every, options.save_rollouts_every)
+    )
     if probed:  # in float32, since bfloat16 rounds away more than a small step changes
         rows = torch.arange(0, len(mask), -(-len(mask) // options.probe_rollouts))
         few = rollouts.rows(rows)
@@ -1003,7 +1028,7 @@ def training_step(run, policy, optimizer, questions, progress, options, precisio
         from_advantages = rate * token_mean((scores.polarity * shaped)[rows], mask[rows])
         changes = (measured.mean().item(), from_logits.mean().item(), from_advantages)
         metrics |= zip(ENTROPY_CHANGES, changes, strict=True)
-    if options.save_rollouts_every and step % options.save_rollouts_every == 0:
+    if saved:
         file = run / "rollouts" / f"step_{step}.parquet"
         write_rollouts(file, step, policy, batch, scores, advantages, shaped, change)
     tokens = sum(int(b.rollouts.response_mask.sum()) for b in sampled)
@@ -1106,7 +1131,7 @@ def dry_run(options) -> None:
             options.chunk_tokens,
         )
     rewards = (torch.arange(count, device=device) % 2).float()
-    _, shaped = weigh(rewards, scores, rollouts.response_mask, options.shaping_start, options)
+    _, shaped = weigh(rewards, scores, rollouts.response_mask, True, options)
     with phase("update"):
         update(policy, optimizer, rollouts, shaped, scores.logp, options, Progress(), precision)
 
@@ -1187,8 +1212,8 @@ def draw_training(run: Path, progress: Progress, lines: list[dict]) -> Path:
     )
     above.set_ylabel("reward, accuracy")
     curve(below, "entropy", "all rollouts", "black")
-    curve(below, "entropy_correct", "right", "tab:green")
-    curve(below, "entropy_wrong", "wrong", "tab:red")
+    curve(below, "entropy_correct", "right", "#0072B2")
+    curve(below, "entropy_wrong", "wrong", "#D55E00")
     below.set_ylabel("token entropy (nats)")
     below.set_ylim(bottom=0)
     below.set_xlabel("training step")

@@ -86,7 +86,7 @@ def test_the_command_line_learns(warm_folder, tmp_path):
     assert str(tmp_path / "run") in out
     for figure in ("training.png", "entropy_change.png"):
         assert (tmp_path / "run" / "report" / figure).stat().st_size > 10_000
-    assert summary["entropy_change"]["probes"] == 6
+    assert summary["entropy_change"]["probes"] == 7
     assert summary["entropy_change"]["entropy_change_from_logits"]["correlation"] > 0.9
     lines = metrics_of(tmp_path / "run")
     assert [line["step"] for line in lines] == list(range(1, 61))
@@ -538,6 +538,32 @@ def test_strength_zero_and_a_start_never_reached_are_grpo_bit_for_bit(small, tmp
     assert metrics_of(tmp_path / "4")[1]["expanding_tokens"] == 0  # advantages times 0
 
 
+def test_shaping_may_wait_for_the_plateau_and_a_resumed_run_remembers_it(
+    small, tmp_path, monkeypatch
+):
+    """The plateau, as seen after step 2, is step 3 of an ordinary start, also across a resume."""
+    monkeypatch.setattr(
+        train, "plateau_has_begun", lambda entropies, accuracies: len(entropies) == 2
+    )
+    shaping = ["--ppl_alpha", "0.5", "--position_gamma", "0.5", "--shaping_start"]
+    runs = {name: tmp_path / name for name in ("step", "plateau", "resumed")}
+    for name, options in (
+        ("step", [*shaping, "3", "--steps", 4]),
+        ("plateau", [*shaping, "plateau", "--steps", 4]),
+        ("resumed", [*shaping, "plateau", "--steps", 3]),
+    ):
+        small[small.index("--run") + 1] = str(runs[name])
+        run(*small, *options)
+    run("--resume", runs["resumed"], "--steps", 4)
+    assert [line["shaping_change"] > 0 for line in metrics_of(runs["plateau"])][:2] == [
+        False,
+        False,
+    ]
+    assert without_times(runs["plateau"]) == without_times(runs["step"])
+    lines = [metrics_of(runs[name]) for name in ("plateau", "resumed")]
+    assert [line["loss"] for line in lines[0]] == [line["loss"] for line in lines[1]]
+
+
 def test_the_trajectory_does_not_depend_on_micro_batches_chunks_or_checkpointing(small, tmp_path):
     curves = []
     for i, options in enumerate(
@@ -712,7 +738,8 @@ def test_a_local_file_of_questions_trains_the_tiny_model(small, tmp_path, capsys
 def test_the_source_imports_nothing_but_the_named_packages():
     import ast
 
-    allowed = {"torch", "transformers", "datasets", "tqdm", "matplotlib"} | set(
+    # pyarrow is what datasets reads and writes parquet with
+    allowed = {"torch", "transformers", "datasets", "pyarrow", "tqdm", "matplotlib"} | set(
         sys.stdlib_module_names
     )
     ours = {file.stem for file in ROOT.glob("*.py")}
