@@ -520,6 +520,7 @@ def read(tokens: list[str]) -> tuple:
         return text
 
 
+DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
 DESCRIBED = {"^", "-", "*", "/", r"\sqrt", "!"}  # signs that x^2 = 7 is no description of 7
 
 
@@ -530,7 +531,9 @@ def read_relation(signs: list[str], sides: list[list[str]]) -> tuple:
         sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
     names = [is_name(side) for side in sides]
     if signs == ["="] and not any(names):  # a+b = 7, \cos A = 1/2
-        plain = DESCRIBED.isdisjoint(sides[0]) and not re.search(r"[0-9]", "".join(sides[0]))
+        plain = (DESCRIBED | DENIALS).isdisjoint(sides[0]) and not re.search(
+            r"[0-9]", "".join(sides[0])
+        )
         names = [plain, False]
     heads = [
         side[:1] if name and side[1:2] == ["("] and side[0] in "suvwxyz" else side
@@ -609,7 +612,7 @@ def both_signs(tokens: list[str]) -> list[list[str]]:
 
 def is_name(tokens: list[str]) -> bool:
     """Whether the tokens only name what is asked for."""
-    return bool(NAME.fullmatch("".join(tokens)[:100]))
+    return DENIALS.isdisjoint(tokens) and bool(NAME.fullmatch("".join(tokens)[:100]))
 
 
 POWERS = {"^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square"}
@@ -997,9 +1000,6 @@ def choice(tokens: tuple) -> tuple:
     if not is_choice or tokens[3:4] in ((), *zip("^!/*_,=")) or not DENIALS.isdisjoint(tokens):
         return ()
     return (tokens[1:2], tokens[3:]) if read(list(tokens[3:]))[0] != "list" else ()
-
-
-DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
 
 
 def same(a: tuple, b: tuple) -> bool:

@@ -474,6 +474,8 @@ DIFFERENT = [
     (r"\overline{acb}", r"\overline{abc}"),
     ("x=1, y=1", "1"),
     ("x^2=7", "7"),
+    (r"\text{not } x = 7", "7"),
+    (r"\text{not} = 7", "7"),
     ("x<1 and x>3", r"1<x<3"),
     ("I=-e^{-40t}(2\\cos 30t-86)", "I=-e^{-40t}(2\\cos 31t-86)"),
 ]
