@@ -134,7 +134,7 @@ THOUGHTS = ("think", "thinking", "thought", "reasoning")
 BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
 DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")
 BARE = re.compile(  # mathematics with no word in it
-    r"\(?[A-J]\)?|(?=.{0,80}[0-9\\])"
+    r"\(?[A-J]\)?|(?=.{0,80}[0-9\\])(?!.{0,80}[0-9]\s?=)"  # nor the sum 1+1=2
     r"(?:[^\nA-Za-z\\]|\\(?!f?box)(?:[A-Za-z]+|[^A-Za-z\n])|\b[A-Za-z](?![A-Za-z])){1,80}"
 )
 SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes

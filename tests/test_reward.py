@@ -72,6 +72,7 @@ EXTRACTED = [
     ("1,000", "1,000"),
     (r"\frac{1}{2}", r"\frac{1}{2}"),
     ("x = 5", "x = 5"),
+    ("7+8=15", None),  # work, not an answer
     ("(B)", "(B)"),
     ("**7**", "7"),
     ("7 apples", None),  # a sentence may begin so

@@ -278,8 +278,9 @@ def test_the_change_of_entropy_is_measured_and_predicted_on_probe_steps_and_dist
     whole, few = (metrics_of(tmp_path / name) for name in ("second", "few"))
     for line in whole:
         values = [line[name] for name in train.ENTROPY_CHANGES]
-        assert [value is None for value in values] == [line["step"] % 2 == 1] * 3
-        if values[0] is not None:
+        probed = line["step"] in (1, 2, 4)
+        assert all((value is not None) == probed for value in values)
+        if line["step"] in (2, 4):  # Adam's first step is too large for the first order
             assert values[1] == pytest.approx(values[0], rel=0.3)
             assert values[2] == pytest.approx(1e-4 * line["advantage_polarity"], rel=1e-4)
     assert whole[1]["entropy_change"] != few[1]["entropy_change"]
@@ -314,21 +315,21 @@ def test_rollouts_are_written_with_their_measurements(small, tmp_path):
     run(
         *small,
         "--steps",
-        2,
+        3,
         "--save_rollouts_every",
         1,
         "--probe_every",
-        2,
+        3,
         "--position_gamma",
         0.1,
     )
     folder = tmp_path / "run" / "rollouts"
     first, second = (
         list(datasets.Dataset.from_parquet(str(folder / f"step_{step}.parquet"), streaming=True))
-        for step in (1, 2)
+        for step in (2, 3)
     )
     assert len(first) == 16
-    line = metrics_of(tmp_path / "run")[0]
+    line = metrics_of(tmp_path / "run")[1]
     tokens = [h for row in first for h in row["entropy"]]
     assert sum(tokens) / len(tokens) == pytest.approx(line["entropy"], rel=1e-5)
     assert sum(row["outcome"] == "correct" for row in first) / 16 == line["accuracy"]
@@ -358,7 +359,7 @@ def test_rollouts_are_written_with_their_measurements(small, tmp_path):
     assert all(math.isnan(c) for row in first for c in row["logp_change"])
     change = [c for row in second for c in row["logp_change"]]
     assert 0 < max(map(abs, change)) < 5
-    line = metrics_of(tmp_path / "run")[1]
+    line = metrics_of(tmp_path / "run")[2]
     assert sum(map(abs, change)) / len(change) == pytest.approx(line["logp_change"], rel=1e-4)
 
 
