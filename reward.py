@@ -236,8 +236,10 @@ def boxes_together(response: str, gold: str) -> str:
     """The last k different boxes as one list, where the gold answer is a list of k; else ""."""
     value = parse(gold)
     parts = len(value[1]) if value and value[0] == "list" else 0
+    if parts < 2:
+        return ""
     contents = list(dict.fromkeys(box.content for box in find_boxes(last_words(response))))
-    return ", ".join(contents[-parts:]) if 1 < parts <= len(contents) else ""
+    return ", ".join(contents[-parts:]) if parts <= len(contents) else ""
 
 
 def last_stated(text: str, pattern: re.Pattern) -> str | None:
@@ -918,7 +920,7 @@ OPERATORS |= {"!": factorial, r"\binom": binomial, **FUNCTIONS}
 def same_number(x, y, slack: float = 0) -> bool:
     """Whether two terms agree: once if they are constant, else at four good points of POINTS.
 
-    A bent point counts only where there are no good ones; one disagreement at a good point decides.
+    One disagreement at a good point decides. Where only one is good, the bent ones must agree as well.
     """
     varies = has_symbols(x) or has_symbols(y)
     good, bent = 0, []
@@ -1049,8 +1051,8 @@ def same_quantity(a: tuple, b: tuple) -> bool:
     if unit_x and unit_y and unit_x != unit_y:
         return False
     slack = max(slack_x, slack_y)
-    if same_number(x, y, slack) or unit_x == unit_y:
-        return same_number(x, y, slack)
+    if (agree := same_number(x, y, slack)) or unit_x == unit_y:
+        return agree
     percent = Fraction(1, 100)
     return (unit_x == "%" and same_number(("*", x, percent), y, slack)) or (
         unit_y == "%" and same_number(x, ("*", y, percent), slack)
@@ -1109,7 +1111,7 @@ def proportional(a: tuple, b: tuple) -> bool:
 
 def explain(response: str, gold: str) -> str:
     """What was extracted, how each side was read, and why they are equal or not."""
-    result, left, right = grade(response, gold), None, parse(gold)
+    result, right = grade(response, gold), parse(gold)
     if result.answer is None:
         return "no answer: no closed box, no stated answer, and the response is no bare answer"
     left = parse(result.answer)
