@@ -1210,21 +1210,33 @@ MEASURES = {"accuracy": 3, "entropy": 4, "response_length": 1}  # and the digits
 LABELS = ("accuracy", "entropy (nats)", "length (tokens)")
 
 
+def t_quantile(z: float, free: int) -> float:
+    """Student's quantile where the normal one is z: the Cornish-Fisher expansion about it.
+
+    >>> round(t_quantile(1.959964, 4), 2)
+    2.77
+    """
+    return (
+        z
+        + (z**3 + z) / (4 * free)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    )
+
+
 def t_interval(values: list[float]) -> tuple[float, float, float]:
     """(mean, low, high): the 95 % t-interval of a mean; NaN bounds for fewer than two values.
 
-    From 5 values on, the quantile of t is its Cornish-Fisher expansion about the normal one.
+    From 5 values on, the quantile of t is `t_quantile`.
 
     >>> [round(x, 2) for x in t_interval([1.0, 2.0, 3.0, 4.0, 5.0])]
     [3.0, 1.04, 4.96]
     """
     exact = {1: 12.706, 2: 4.303, 3: 3.182}
-    mean, free, z = fmean(values), len(values) - 1, 1.959964
+    mean, free = fmean(values), len(values) - 1
     if free < 1:
         return mean, math.nan, math.nan
-    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
-    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
-    half = exact.get(free, t) * stdev(values) / len(values) ** 0.5
+    half = exact.get(free, t_quantile(1.959964, free)) * stdev(values) / len(values) ** 0.5
     return mean, mean - half, mean + half
 
 

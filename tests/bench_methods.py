@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+from analyze import t_quantile
 
 BASELINE = "clip-higher"
 # The perplexity method at ten times the paper's strength: 0.01 changes an advantage by about 1 %.
@@ -104,21 +105,12 @@ def measured(folder: Path) -> dict[str, float]:
 def half_width(values: list[float], power: bool = False) -> float:
     """Half of the 95 % t-interval of a mean; with power, the difference found in 80 % of repetitions.
 
-    The quantiles of t are the Cornish-Fisher expansion about the normal ones: 2.77 for 2.776 at n = 5.
+    For few values see `analyze.t_quantile`: 2.77 for 2.776 at n = 5.
     """
     if len(values) < 2 or float("inf") in values:
         return float("nan")
-
-    def t(z):
-        free = len(values) - 1
-        return (
-            z
-            + (z**3 + z) / (4 * free)
-            + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
-            + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
-        )
-
-    quantile = t(1.959964) + (t(0.841621) if power else 0)
+    free = len(values) - 1
+    quantile = t_quantile(1.959964, free) + (t_quantile(0.841621, free) if power else 0)
     return quantile * statistics.stdev(values) / len(values) ** 0.5
 
 
