@@ -39,8 +39,9 @@ def run(root: Path, *words) -> str:
     """What `python words` prints in that tree; progress bars are not in it."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, *map(str, words)]
-    how = {"capture_output": True, "text": True, "check": False}
-    done = subprocess.run(command, cwd=root, env=environment, **how)
+    done = subprocess.run(
+        command, cwd=root, env=environment, check=False, capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words))} in {root}:\n{done.stderr}")
     return done.stdout
@@ -103,15 +104,14 @@ def compare_case(name: str, old: Path, kept: Path, new: Path) -> bool:
     if name == "law":
         good.append(compare("law: what is printed", law(old, kept), law(ROOT, new)))
     if name == "default":
-        found = [analysis(root, folder) for root, folder in ((old, kept), (ROOT, new))]
-        good.append(compare("default: findings.json", *found))
-        theirs = new.with_name("theirs")  # the earlier version's run, analysed by this one
-        shutil.copytree(kept, theirs)
-        good.append(compare("an old run analysed", found[0], analysis(ROOT, theirs)))
+        copies = [new.with_name(name) for name in ("analysed-before", "analysed-now")]
+        for folder in copies:
+            shutil.copytree(kept, folder)
+        before = analysis(old, copies[0])
+        good.append(compare("default: findings.json", before, analysis(ROOT, new)))
+        good.append(compare("an old run analysed", before, analysis(ROOT, copies[1])))
         options = ("--intervene", "--questions", "10", "--continuations", "4")
-        for folder in (kept, theirs):
-            (folder / "report" / "replaced.jsonl").unlink(missing_ok=True)
-        found = [analysis(old, kept, *options), analysis(ROOT, theirs, *options)]
+        found = [analysis(root, folder, *options) for root, folder in zip((old, ROOT), copies)]
         good.append(compare("an old run, tokens replaced", *found))
         resumed = {root: new.with_name(f"resumed-{i}") for i, root in enumerate((old, ROOT))}
         for root, folder in resumed.items():
