@@ -1,37 +1,27 @@
-"""What comes from outside: question sets and command-line options, and every way they can be wrong.
+"""Questions and their gold answers, from hub sets and local files, and every way these can be wrong.
 
 Training with verifiable rewards asks little of a data set: the text of a question and its gold
 answer, which a checker compares a final answer with. This file finds both in data sets of the
-Hugging Face hub and in local files, holds questions out by a hash of their text, draws an endless
-shuffled stream of the others, and reads the options of a program into a dataclass. Whatever a
-person can get wrong on the way ends as an InputError: one sentence with the culprit and the remedy.
+Hugging Face hub and in local files, holds questions out by a hash of their text, and draws an endless
+shuffled stream of the others. Whatever a person can get wrong on the way ends as an InputError: one
+sentence with the culprit and the remedy.
 
 The columns of the known sets are those their authors published; all else here is ours.
 """
 
-import argparse
 import csv
-import difflib
 import hashlib
 import json
-import logging
 import random
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import field, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from options import InputError, did_you_mean, one_line
 from reward import extract_answer
-
-
-class InputError(Exception):
-    """Something the person at the keyboard can mend; its text is one sentence with the remedy.
-
-    Programs print it and exit with status 2. No traceback: the fault is not in the code.
-    """
 
 
 class Question(NamedTuple):
@@ -66,7 +56,7 @@ def load_questions(
 ) -> list[Question]:
     """All questions of a set that have a gold answer, in the order of the set.
 
-    source: "toy"; a name in HUB_SETS; a local .jsonl, .json, .csv or .parquet file; or a hub id,
+    source: a name in HUB_SETS; a local .jsonl, .json, .csv or .parquet file; or a hub id,
         written `id`, `id:config`, `id:config:split`, or `id::split` for the default config.
     training: where a hub set has several splits and none is named, take train and not test.
     question_column, answer_column: where to look, if not under the usual names. A dot leads into a
@@ -74,23 +64,18 @@ def load_questions(
 
     Rows without a gold answer are left out and counted on stderr. Raises InputError.
     """
-    if source == "toy":
-        import toy  # which imports this file
-
-        return toy.training_questions() if training else toy.held_out_questions()
-
     usual_text, usual_gold = QUESTION_COLUMNS, ANSWER_COLUMNS
     if source in HUB_SETS:
         address, *known = HUB_SETS[source]
         usual_text, usual_gold = known[:1], known[1:]
-        rows = _hub_rows(address, training)
-    elif _is_path(source):
-        rows = _file_rows(Path(source).expanduser())
+        rows = hub_rows(address, training)
+    elif is_path(source):
+        rows = file_rows(Path(source).expanduser())
     elif "/" in source:
-        rows = _hub_rows(source, training)
+        rows = hub_rows(source, training)
     else:
-        names = ["toy", *HUB_SETS]
-        remedy = _did_you_mean(source, names) or (
+        names = ["toy", *HUB_SETS]  # the toy's are found by who calls this
+        remedy = did_you_mean(source, names) or (
             f": name one of {', '.join(names)}, a hub id such as openai/gsm8k, or {A_LOCAL_FILE}"
         )
         raise InputError(f"no question set is called {source!r}{remedy}")
@@ -99,13 +84,15 @@ def load_questions(
         columns = list(dict.fromkeys(name for row in rows for name in row))
     else:
         columns = rows.column_names
-    text_at = _pick_column(source, columns, question_column, usual_text, "--question_column")
-    gold_at = _pick_column(source, columns, answer_column, usual_gold, "--answer_column")
+    text_at = pick_column(source, columns, question_column, usual_text, "--question_column")
+    gold_at = pick_column(source, columns, answer_column, usual_gold, "--answer_column")
     if not isinstance(rows, list):  # a row becomes Python objects: let those be few
         wanted = {name if name in columns else name.split(".")[0] for name in (text_at, gold_at)}
         rows = rows.select_columns(sorted(wanted))
 
-    found = [Question(_text(_cell(row, text_at)), _gold(_cell(row, gold_at))) for row in rows]
+    found = [
+        Question(text_of(cell_of(row, text_at)), gold_of(cell_of(row, gold_at))) for row in rows
+    ]
     questions = [question for question in found if question.text and question.gold]
     if not questions:
         raise InputError(
@@ -119,7 +106,7 @@ def load_questions(
     return questions
 
 
-def _is_path(source: str) -> bool:
+def is_path(source: str) -> bool:
     """A hub id has one slash, begins with neither dot nor slash, and does not end as our files."""
     return (
         source.startswith((".", "/", "~"))
@@ -129,7 +116,7 @@ def _is_path(source: str) -> bool:
     )
 
 
-def _hub_rows(address: str, training: bool):
+def hub_rows(address: str, training: bool):
     """A `datasets.Dataset`, from the hub or from the library's cache of it."""
     import datasets  # here, because it is slow to import
 
@@ -138,7 +125,7 @@ def _hub_rows(address: str, training: bool):
         rows = datasets.load_dataset(hub_id, config or None, split=split or None)
     except Exception as error:  # noqa: BLE001 - library, network and hub each raise their own kinds
         raise InputError(
-            f"cannot load {address} from the Hugging Face hub ({_one_line(error)}): check the "
+            f"cannot load {address} from the Hugging Face hub ({one_line(error)}): check the "
             f"network and the id:config:split, or pass {A_LOCAL_FILE} instead"
         ) from None
     if not isinstance(rows, dict):
@@ -150,7 +137,7 @@ def _hub_rows(address: str, training: bool):
     return rows[split] if split in rows else next(iter(rows.values()))
 
 
-def _file_rows(path: Path) -> list[dict]:
+def file_rows(path: Path) -> list[dict]:
     """The rows of a local file, every cell as the file has it."""
     if path.is_dir():
         raise InputError(f"{path} is a folder: give one of the files in it")
@@ -162,7 +149,7 @@ def _file_rows(path: Path) -> list[dict]:
         rows = READERS[path.suffix.lower()](path)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # JSON's and Arrow's among them
         raise InputError(
-            f"{path} cannot be read as {path.suffix[1:]} ({_one_line(error)}): mend it, "
+            f"{path} cannot be read as {path.suffix[1:]} ({one_line(error)}): mend it, "
             "or pass another file"
         ) from None
     if not rows:
@@ -175,7 +162,7 @@ def _file_rows(path: Path) -> list[dict]:
 # and may refuse JSON lines that differ only in a column nobody asked for.
 
 
-def _json_rows(path: Path) -> list[dict]:
+def json_rows(path: Path) -> list[dict]:
     """One object a line, or one array of objects, or objects over several lines."""
     text = path.read_text(encoding="utf-8-sig")
     # Decoded value by value from the whole text, so that an error tells the line in the file.
@@ -189,7 +176,7 @@ def _json_rows(path: Path) -> list[dict]:
     return rows
 
 
-def _csv_rows(path: Path) -> list[dict]:
+def csv_rows(path: Path) -> list[dict]:
     """Cells between commas, below a line that names the columns."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader, rows = csv.DictReader(file, strict=True), []
@@ -203,7 +190,7 @@ def _csv_rows(path: Path) -> list[dict]:
     return rows
 
 
-def _parquet_rows(path: Path) -> list[dict]:
+def parquet_rows(path: Path) -> list[dict]:
     """What `datasets` itself writes, and most sets on the hub."""
     import datasets
 
@@ -217,10 +204,10 @@ def _parquet_rows(path: Path) -> list[dict]:
         datasets.logging.set_verbosity(verbosity)
 
 
-READERS = {".jsonl": _json_rows, ".json": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+READERS = {".jsonl": json_rows, ".json": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
 
 
-def _pick_column(
+def pick_column(
     source: str, columns: list[str], named: str | None, usual: list[str], option: str
 ) -> str:
     """The column a person named, else the first of the usual ones that is there."""
@@ -233,10 +220,10 @@ def _pick_column(
     )
 
 
-def _cell(row: dict, name: str):
+def cell_of(row: dict, name: str):
     """What stands under a name, or under a path of names, or None.
 
-    >>> _cell({"reward_model": {"ground_truth": "42"}}, "reward_model.ground_truth")
+    >>> cell_of({"reward_model": {"ground_truth": "42"}}, "reward_model.ground_truth")
     '42'
     """
     if name in row:
@@ -246,10 +233,10 @@ def _cell(row: dict, name: str):
     return row
 
 
-def _text(cell) -> str:
+def text_of(cell) -> str:
     """The question in a cell; of a chat, what the user said last; "" if there is none.
 
-    >>> _text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}])
+    >>> text_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}])
     '1+1?'
     """
     if isinstance(cell, list):
@@ -258,14 +245,14 @@ def _text(cell) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _gold(cell) -> str:
+def gold_of(cell) -> str:
     r"""The gold answer in a cell, or "" if there is none.
 
-    >>> _gold("3 + 4 = 7, so she has 7 apples.\n#### 7"), _gold(7.0), _gold(["$-1$", "$x^2$"])
+    >>> gold_of("3 + 4 = 7, so she has 7 apples.\n#### 7"), gold_of(7.0), gold_of(["$-1$", "$x^2$"])
     ('7', '7', '-1, x^2')
     """
     if isinstance(cell, list):
-        return ", ".join(filter(None, map(_gold, cell)))
+        return ", ".join(filter(None, map(gold_of, cell)))
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     text = "" if cell is None or isinstance(cell, dict) or str(cell) == "nan" else str(cell)
@@ -278,7 +265,7 @@ def _gold(cell) -> str:
     return (enclosed[2] if enclosed else text).strip()
 
 
-def _position(question: str) -> float:
+def position_of(question: str) -> float:
     """A number in [0, 1) that depends on nothing but the words of the question."""
     digest = hashlib.sha256(" ".join(question.split()).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48  # 6 bytes: 8 could round up to 1
@@ -293,7 +280,7 @@ def is_held_out(question: str, fraction: float = 0.1) -> bool:
     >>> is_held_out("7+8", 0.5), is_held_out(" 7+8 ", 0.5), is_held_out("7+8", 0.0)
     (True, True, False)
     """
-    return _position(question) < fraction
+    return position_of(question) < fraction
 
 
 def split_held_out(
@@ -304,11 +291,11 @@ def split_held_out(
     At least one is held out: where the hash picks none, the one with the smallest hash. Raises
     InputError where nothing is left to train on.
     """
-    first = min((_position(question.text) for question in questions), default=0.0)
+    first = min((position_of(question.text) for question in questions), default=0.0)
     training, held_out = sides = [], []
     for question in questions:
         # Whenever the hash holds any out, the first is among them, so it may be named always.
-        held = is_held_out(question.text, fraction) or _position(question.text) == first
+        held = is_held_out(question.text, fraction) or position_of(question.text) == first
         sides[held].append(question)
     if not training:
         raise InputError(
@@ -338,128 +325,3 @@ def draw(questions: Sequence, seed: int, start: int, count: int) -> list:
         random.Random(f"{seed}/{epoch}").shuffle(order)
         drawn += [questions[i] for i in order[offset : offset + count - len(drawn)]]
     return drawn
-
-
-def quiet_libraries() -> None:
-    """No warnings and progress bars but our own: what is wrong is told by an InputError."""
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
-
-
-def option(default, text: str):
-    """A field of a dataclass of options, with its help text."""
-    return field(default=default, metadata={"help": text})
-
-
-def parse_options(
-    options_class, argv: Sequence[str], defaults: dict | None = None, description: str = ""
-):
-    """An instance of the dataclass `options_class`, whose every field is an option.
-
-    argv: the command line without the program's name. Its first item may be a .json file, an object
-        of option names and values.
-    defaults: what the program itself puts in place of the dataclass's defaults.
-
-    Values are taken from the dataclass, `defaults`, the file and the command line; the later wins,
-    and a None among them says nothing. Fields explain themselves by `metadata={"help": ...}`.
-    Raises InputError, and SystemExit(0) after printing the help that --help asks for.
-
-    >>> from dataclasses import dataclass, field
-    >>> @dataclass
-    ... class Options:
-    ...     steps: int = field(default=100, metadata={"help": "optimizer steps"})
-    >>> parse_options(Options, ["--steps", "3"])
-    Options(steps=3)
-    >>> parse_options(Options, ["--step", "3"])
-    Traceback (most recent call last):
-    data.InputError: unknown option --step, did you mean --steps?
-    """
-    from transformers import HfArgumentParser  # here, because it is slow to import
-
-    parser = HfArgumentParser(
-        options_class, allow_abbrev=False, description=description, formatter_class=_HelpFormatter
-    )
-    parser.error = _refuse
-    defaults = {name: value for name, value in (defaults or {}).items() if value is not None}
-    parser.set_defaults(**defaults)  # for --help to show
-
-    # What did not come from the command line is written as if it had, before what did: argparse
-    # then checks all of it alike, and takes the last of several values.
-    argv, settings = list(argv), list(defaults.items())
-    if argv and argv[0].endswith(".json") and not argv[0].startswith("-"):
-        settings += _options_file(Path(argv.pop(0)).expanduser()).items()
-    items = [f"--{name}={value}" for name, value in settings if value is not None]
-    for item in argv:
-        # argparse takes -1e-3 for an option; in --alpha=-1e-3 it is a value.
-        if re.match(r"-\.?\d", item) and items and re.fullmatch(r"--[\w-]+", items[-1]):
-            items[-1] += f"={item}"
-        else:
-            items.append(item)
-
-    options, unknown = parser.parse_args_into_dataclasses(
-        items, return_remaining_strings=True, look_for_args_file=False
-    )
-    if named := [item.partition("=")[0] for item in unknown if item.startswith("-")]:
-        names = [field.name for field in fields(options_class)]
-        name = named[0].lstrip("-").replace("-", "_")
-        remedy = _did_you_mean(name, names, "--") or ": --help lists all there are"
-        raise InputError(f"unknown option {named[0]}{remedy}")
-    if unknown:
-        raise InputError(f"{unknown[0]!r} is the value of no option: write --name value")
-    return options
-
-
-def _options_file(path: Path) -> dict:
-    """What a .json file of options holds."""
-    try:
-        options = json.loads(path.read_text(encoding="utf-8-sig"))
-        if not isinstance(options, dict):
-            raise TypeError("not an object")
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"cannot read options from {path} ({_one_line(error)}): "
-            'give a file that holds {"option": value, ...}'
-        ) from None
-    return options
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and takes help for plain text, in which a % is a %."""
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        text = action.help.replace("%", "%%")
-        has_default = action.nargs != 0 and action.default not in (None, argparse.SUPPRESS)
-        return f"{text} (default: %(default)s)" if has_default else text
-
-
-def _refuse(message: str) -> None:
-    """Raises, in plain words, what argparse would print before it ends the program."""
-    for pattern, plain in (
-        # It names an option by all its spellings, as in "argument --max_steps/--max-steps: ...".
-        (r"^argument (--?\w+)[^:]*", r"\1"),
-        (r"invalid int value: (.*)", r"\1 is not an integer"),
-        (r"invalid float value: (.*)", r"\1 is not a number"),
-        (r"Truthy value expected: got (.*) but expected.*", r"'\1' is neither true nor false"),
-        (r"invalid choice: (.*) \(choose from (.*)\)", r"\1 is not one of \2"),
-        (r"expected (one|at least one) argument", "a value must follow"),
-        (r"ignored explicit argument (.*)", r"takes no value, but was given \1"),
-    ):
-        message = re.sub(pattern, plain, message, flags=re.DOTALL)
-    raise InputError(message) from None
-
-
-def _did_you_mean(name: str, known: list[str], prefix: str = "") -> str:
-    """
-    >>> _did_you_mean("mth500", ["math500", "toy"])
-    ', did you mean math500?'
-    """
-    close = difflib.get_close_matches(name, known, 1)
-    return f", did you mean {prefix}{close[0]}?" if close else ""
-
-
-def _one_line(error: Exception) -> str:
-    """What an exception says, fit to stand between brackets in a sentence."""
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

@@ -19,7 +19,6 @@ which is far less noisy than the difference of two means.
 """
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -28,15 +27,23 @@ import sys
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
 
 import torch
 from tqdm import tqdm
 
-from data import InputError, load_questions, option, parse_options, quiet_libraries
-from entropy import per_rollout, score_batch
-from reward import grade, is_equivalent
-from rollout import encode_prompt, load_policy, sample, short_enough
+import toy
+from answers import is_equivalent
+from entropy import USUAL, per_rollout, score_batch
+from options import (
+    EvalOptions,
+    InputError,
+    choose_autocast,
+    choose_device,
+    parse_eval,
+    quiet_libraries,
+)
+from reward import grade
+from rollout import Sampling, encode_prompt, load_policy, sample, short_enough
 
 EVALS = Path(__file__).parent / "evals"
 SHOWN = 10  # questions listed on screen; the file holds all
@@ -83,43 +90,52 @@ def majority(answers: list[str | None], correct: list[bool]) -> float:
 # ---------------------------------------------------------------------- of a set of questions
 
 
-def bootstrap_interval(
-    values: list[float], draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of the mean of values, one a question: (low, high).
+def bootstrap(statistic, *sums, draws=1000, seed=0) -> tuple[float, float, float]:
+    """(value, low, high) of a statistic of sums over units, and its 95 % percentile interval.
 
-    Percentile bootstrap: as many values are drawn with replacement, `draws` times, and the middle
-    95 % of the means are kept. Draws from a generator of its own.
+    sums: (units,) each, one entry a question or a step. As many units are drawn with replacement,
+    `draws` times, from a generator of its own, and statistic turns the totals, (1 + draws,) each, into
+    as many values. NaN where fewer than two units count, or where half of the draws have no value.
 
-    >>> bootstrap_interval([0.0, 1.0] * 50)
-    (0.4, 0.6)
+    >>> value, low, high = bootstrap(ratio, torch.tensor([0.0, 1.0] * 50), torch.ones(100))
+    >>> f"{value:.2f} [{low:.1f}, {high:.1f}]"
+    '0.50 [0.4, 0.6]'
     """
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.tensor(values, dtype=torch.float64)
-    size = (len(values),)
-    means = [
-        values[torch.randint(len(values), size, generator=generator)].mean() for _ in range(draws)
-    ]
-    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
-    low, high = torch.stack(means).quantile(ends).tolist()
-    return low, high
+    table = torch.stack([column.double() for column in sums], 1)
+    table = table[(table != 0).any(1)]  # units that count in none of the sums
+    weights = torch.zeros(1 + draws, len(table), dtype=torch.double)
+    weights[0] = 1
+    if len(table):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randint(len(table), (draws, len(table)), generator=generator)
+        weights[1:].scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.double))
+    values = statistic(*(weights @ table).T)
+    known = values[1:][values[1:].isfinite()]
+    if len(table) < 2 or len(known) < draws / 2:
+        return values[0].item(), math.nan, math.nan
+    return values[0].item(), *middle_95(known)
+
+
+def ratio(a, b):
+    """A mean, from a sum and a count."""
+    return a / b
+
+
+def middle_95(values) -> list[float]:
+    """[low, high] of the middle 95 % of some values."""
+    ends = torch.tensor([0.025, 0.975], dtype=torch.double)
+    return torch.as_tensor(values, dtype=torch.double).quantile(ends).tolist()
 
 
 def evaluate(
     policy,
     questions,
-    n,
-    temperature,
-    top_p,
-    max_response_length,
+    sampling,
     seed,
-    batch_size,
-    precision=None,
-    token_budget=16384,
-    chunk_tokens=1024,
+    scoring=USUAL,
+    autocast=None,
     max_prompt_length=None,
     description="evaluate",
-    round_length=64,
 ) -> list[dict]:
     """Sample n rollouts of each question, grade and score them. One record a question, in order:
 
@@ -129,19 +145,19 @@ def evaluate(
         entropy    n means over the tokens, nats  branching  n means over the tokens
         lengths    n counts of tokens             truncated  n bools
 
-    Temperature 0 is greedy, which makes the n rollouts one and the same; entropy is then at 1. Every
-    token of every question is drawn from one stream seeded with `seed` (one seed a question would
-    correlate their errors), and the caller's random state is left as it was. precision: a context
-    such as torch.autocast, opened around the model's work. At most batch_size rollouts are sampled
-    at a time, in whole questions where n allows, and round_length tokens of them (see `sample`);
-    another batch_size or round_length draws other tokens.
+    sampling: a Sampling, n its group_size. Temperature 0 is greedy, which makes the n rollouts one and
+    the same. scoring: how much at a time; the entropy is at the temperature of the sampling, or at 1
+    where that is 0. Every token of every question is drawn from one stream seeded with `seed` (one seed
+    a question would correlate their errors), and the caller's random state is left as it was; another
+    batch_size or round_length draws other tokens. autocast: a context opened around the model's work.
 
     Questions with prompts of more than max_prompt_length tokens are left out, and counted on stderr.
     Raises InputError where that leaves none, and where logits are not finite.
     """
     if max_prompt_length is not None:
         questions = short_enough(policy, questions, max_prompt_length)
-    records, step = [], max(1, batch_size // n)
+    n, scoring = sampling.group_size, scoring._replace(temperature=sampling.temperature or 1.0)
+    records, step = [], max(1, sampling.batch_size // n)  # in whole questions where n allows
     every_gpu = range(torch.cuda.device_count()) or None  # manual_seed below seeds them all
     with (
         torch.random.fork_rng(every_gpu),
@@ -151,27 +167,16 @@ def evaluate(
         for start in range(0, len(questions), step):
             batch = questions[start : start + step]
             prompts = [encode_prompt(policy, question.text) for question in batch]
-            with precision or contextlib.nullcontext():
-                rollouts = sample(
-                    policy,
-                    prompts,
-                    n,
-                    max_response_length,
-                    temperature,
-                    top_p,
-                    batch_size,
-                    round_length,
-                )
-                scores = score_batch(
-                    policy.model, rollouts, temperature or 1.0, token_budget, chunk_tokens
-                )
-            records += _records(batch, rollouts, scores, n)
+            with autocast or contextlib.nullcontext():
+                rollouts = sample(policy, prompts, sampling)
+                scores = score_batch(policy.model, rollouts, scoring)
+            records += records_of(batch, rollouts, scores, n)
             bar.set_postfix(acc=f"{fmean(fmean(record['correct']) for record in records):.3f}")
             bar.update(len(batch))
     return records
 
 
-def _records(questions, rollouts, scores, n) -> list[dict]:
+def records_of(questions, rollouts, scores, n) -> list[dict]:
     """The records of `evaluate` for one batch, whose rows i n ... i n + n - 1 answer question i."""
     entropy = per_rollout(scores.entropy, rollouts.response_mask)
     if not entropy.isfinite().all():  # sampling would have failed, but greedy takes any logits
@@ -202,8 +207,7 @@ def summarize(records: list[dict]) -> dict:
     """What the records of a set come to, ready for JSON.
 
     questions, samples (n of each), right (right rollouts of each question), unsolved (questions without
-    one), and as {"mean", "low",
-    "high"} over questions: acc, maj, pass {"1": ..., "n": ...}, entropy (nats), branching, length
+    one), and as {"mean", "low", "high"} over questions: acc, maj, pass {"1": ..., "n": ...}, entropy (nats), branching, length
     (tokens), truncated_rate, no_answer_rate. See `evaluate` for the records, all of one n >= 1.
     """
     n = len(records[0]["correct"])
@@ -225,14 +229,20 @@ def summarize(records: list[dict]) -> dict:
         "samples": n,
         "right": [sum(record["correct"]) for record in records],
         "unsolved": sum(not any(record["correct"]) for record in records),
-        **{name: _estimate(values) for name, values in per_question.items()},
-        "pass": {k: _estimate(values) for k, values in passed.items()},
+        **{name: estimate(values) for name, values in per_question.items()},
+        "pass": {k: estimate(values) for k, values in passed.items()},
     }
 
 
-def _estimate(values: list[float]) -> dict:
-    low, high = bootstrap_interval(values)
-    return {"mean": fmean(values), "low": low, "high": high}
+def estimate(values: list[float]) -> dict:
+    """The mean of one value a question, with its interval, that of a single question being no wider."""
+    _, low, high = bootstrap(
+        ratio, torch.tensor(values, dtype=torch.double), torch.ones(len(values))
+    )
+    mean = fmean(values)
+    return {"mean": mean, "low": mean, "high": mean} | (
+        {"low": low, "high": high} if len(values) > 1 else {}
+    )
 
 
 def paired(records_a: list[dict], records_b: list[dict]) -> tuple[list[dict], list[dict]]:
@@ -265,7 +275,7 @@ def compare(records_a: list[dict], records_b: list[dict]) -> dict:
     }
     result = {"questions": len(a), "samples": k}
     for name, measure in measures.items():
-        found = _estimate([measure(y) - measure(x) for x, y in zip(a, b, strict=True)])
+        found = estimate([measure(y) - measure(x) for x, y in zip(a, b, strict=True)])
         result[name] = found | {"resolved": found["low"] > 0 or found["high"] < 0}
     for name, these, others in (("only_a", a, b), ("only_b", b, a)):
         result[name] = [
@@ -308,102 +318,7 @@ def table(rows: dict[str, dict]) -> str:
 # ----------------------------------------------------------------------------- the program
 
 
-@dataclasses.dataclass
-class Options:
-    """Every option of eval.py."""
-
-    model: str = option("", "model id or folder of a causal language model, or toy; required")
-    compare: str = option("", "a second model, asked the same questions and compared with --model")
-    data: str = option(
-        "toy",
-        "question sets between commas: known names (math500, aime24, ...), hub ids[:config[:split]], "
-        ".jsonl, .json, .csv or .parquet files",
-    )
-    question_column: str | None = option(None, "column of the question, if not a usual name")
-    answer_column: str | None = option(None, "column of the gold answer, if not a usual name")
-    limit: int = option(0, "only so many questions of each set, from its beginning; 0 = all")
-    n: int = option(
-        8, "rollouts of each question, in Acc@n, Maj@n and Pass@k = 1 - C(n-c,k)/C(n,k)"
-    )
-    temperature: float = option(
-        0.6, "of sampling, and of the entropy; 0 = greedy, with one rollout and the entropy at 1"
-    )
-    top_p: float = option(
-        0.95, "tokens are drawn from the likeliest with this much probability; 1 = from all"
-    )
-    max_response_length: int = option(
-        2048, "tokens; longer responses are truncated [with --model toy: 64]"
-    )
-    max_prompt_length: int | None = option(
-        None, "tokens; questions with longer prompts are left out; default: none is"
-    )
-    template: str | None = option(
-        None,
-        "'chat', or a text with {question} and {instruction}; default: what the model folder was "
-        "trained with, else the tokenizer's chat template, else a plain text",
-    )
-    instruction: str | None = option(
-        None, "what is asked for beside the question; default: step by step, answer in \\boxed{}"
-    )
-    seed: int = option(0, "of the one stream that all tokens of a set are drawn from")
-    batch_size: int = option(256, "rollouts generated at a time")
-    device: Literal["auto", "cuda", "mps", "cpu"] = option("auto", "auto: cuda, else mps, else cpu")
-    precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "of activations; weights are float32 always; auto: bfloat16 on cuda, else float32"
-    )
-    output: str = option(
-        "",
-        "file of JSON lines, one a question, with all rollouts; replaced where there is one; "
-        "empty: evals/MODEL-DATA.jsonl beside eval.py",
-    )
-
-
-def choose_device(name: str) -> torch.device:
-    """auto, cuda, mps or cpu -> a device there is; auto takes the first. Raises InputError."""
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind in there if there[kind])
-    if not there[name]:
-        raise InputError(f"--device {name}: there is none here, use auto or cpu")
-    return torch.device(name)
-
-
-def choose_precision(name: str, device: torch.device) -> torch.autocast:
-    """auto, float32 or bfloat16 -> the context of a forward pass; auto is bfloat16 on cuda alone."""
-    bfloat16 = name == "bfloat16" or (name == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
-
-
-def parse(argv: list[str]) -> Options:
-    """Options from the command line, the toy's over the defaults. Raises InputError."""
-    options = parse_options(Options, argv, description=__doc__.split("\n\n")[0])
-    if options.model == "toy":
-        options = parse_options(Options, argv, {"max_response_length": 64})
-    for name in ("n", "max_response_length", "max_prompt_length", "batch_size", "limit", "seed"):
-        value, least = getattr(options, name), int(name not in ("limit", "seed"))
-        if value is not None and not least <= value < 2**63:
-            raise InputError(f"--{name} {value}: it must be at least {least} and below 2^63")
-    if not 0 <= options.temperature < math.inf:
-        raise InputError(f"--temperature {options.temperature}: it must be a number from 0 up")
-    if not 0 < options.top_p <= 1:
-        raise InputError(f"--top_p {options.top_p}: it must be above 0 and at most 1")
-    if not options.model:
-        raise InputError("--model is missing: name a model id, a model folder, or toy")
-    if options.compare == options.model:
-        raise InputError(f"--compare {options.compare}: it must differ from --model")
-    if not all(name.strip() for name in options.data.split(",")):
-        raise InputError(f"--data {options.data!r}: name question sets, with one comma between two")
-    if options.temperature == 0 and options.n > 1:
-        print(f"temperature 0 gives one rollout only: --n is 1, not {options.n}", file=sys.stderr)
-        options.n = 1
-    return options
-
-
-def output_path(options: Options) -> Path:
+def output_path(options: EvalOptions) -> Path:
     """Where the records go, in a folder that is there. Raises InputError and OSError."""
     parts = [options.model, options.compare, options.data]
     plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.")[-60:] for part in parts if part]
@@ -411,19 +326,19 @@ def output_path(options: Options) -> Path:
     if path.is_dir():
         raise InputError(f"--output {path} is a folder: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    trial = _unfinished(path)  # a folder that cannot be written in shows now, not after an hour
+    trial = unfinished_path(path)  # a folder that cannot be written in shows now, not after an hour
     trial.touch()
     trial.unlink()
     return path
 
 
-def _unfinished(path: Path) -> Path:
+def unfinished_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}")
 
 
 def write_lines(path: Path, records: dict) -> None:
     """All records so far, a JSON object a line; on disk the file is always a whole one."""
-    unfinished = _unfinished(path)
+    unfinished = unfinished_path(path)
     try:
         with unfinished.open("w", encoding="utf-8") as file:
             for record in (record for found in records.values() for record in found):
@@ -433,21 +348,21 @@ def write_lines(path: Path, records: dict) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def run(options: Options) -> None:
+def run(options: EvalOptions) -> None:
     """Ask the models the questions, print what came of it, and write the records."""
     path = output_path(options)
     device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    columns = {"question_column": options.question_column, "answer_column": options.answer_column}
-    sets = {
-        name: load_questions(name, **columns)[: options.limit or None]
-        for name in dict.fromkeys(part.strip() for part in options.data.split(","))
-    }
+    sets = {}
+    for name in dict.fromkeys(part.strip() for part in options.data.split(",")):
+        columns = (options.question_column, options.answer_column)
+        sets[name] = toy.find_questions(name, False, *columns)[: options.limit or None]
     # Both models are loaded before either is asked: a wrong name shows now, not after an hour.
-    policies = {
-        model: load_policy(model, "cpu", options.template, options.instruction)
-        for model in filter(None, (options.model, options.compare))
-    }
+    policies = {}
+    for model in filter(None, (options.model, options.compare)):
+        asked = (options.template, options.instruction)
+        policies[model] = load_policy(toy.find_model(model), "cpu", *asked)
+    lengths = (options.n, options.max_response_length)
+    sampling = Sampling(*lengths, options.temperature, options.top_p, options.batch_size)
 
     records = {}
     for model, policy in policies.items():
@@ -456,13 +371,9 @@ def run(options: Options) -> None:
             found = evaluate(
                 policy,
                 questions,
-                options.n,
-                options.temperature,
-                options.top_p,
-                options.max_response_length,
+                sampling,
                 options.seed,
-                options.batch_size,
-                precision,
+                autocast=choose_autocast(options.precision, device),
                 max_prompt_length=options.max_prompt_length,
                 description=f"{name} ({model})",
             )
@@ -472,20 +383,25 @@ def run(options: Options) -> None:
 
     print("mean over questions [95 % interval]")
     if options.compare:
-        label_a, label_b = options.model, options.compare
-        if Path(label_a).name != Path(label_b).name:  # step_300 says as much as its whole path
-            label_a, label_b = Path(label_a).name, Path(label_b).name
-        for name in sets:
-            a, b = paired(records[options.model, name], records[options.compare, name])
-            print(f"\n{name}\n\n{report({label_a: summarize(a), label_b: summarize(b)})}")
-            print(f"\n{report_comparison(label_a, label_b, compare(a, b))}")
-            for x, y in zip(a, b, strict=True):
-                for record, other in ((x, y), (y, x)):
-                    record["only_here"] = any(record["correct"]) and not any(other["correct"])
-        write_lines(path, records)
+        print_comparison(options, list(sets), records)
+        write_lines(path, records)  # now with only_here
     else:
         print(f"\n{report({name: summarize(records[options.model, name]) for name in sets})}")
     print(f"\nall rollouts: {path}")
+
+
+def print_comparison(options: EvalOptions, sets: list[str], records: dict) -> None:
+    """Both models on each set, and which questions one alone solves: into its records as only_here."""
+    label_a, label_b = options.model, options.compare
+    if Path(label_a).name != Path(label_b).name:  # step_300 says as much as its whole path
+        label_a, label_b = Path(label_a).name, Path(label_b).name
+    for name in sets:
+        a, b = paired(records[options.model, name], records[options.compare, name])
+        print(f"\n{name}\n\n{report({label_a: summarize(a), label_b: summarize(b)})}")
+        print(f"\n{report_comparison(label_a, label_b, compare(a, b))}")
+        for x, y in zip(a, b, strict=True):
+            for record, other in ((x, y), (y, x)):
+                record["only_here"] = any(record["correct"]) and not any(other["correct"])
 
 
 def report(summaries: dict[str, dict]) -> str:
@@ -520,7 +436,7 @@ def main() -> None:
     """Run, and end every foreseeable failure in one sentence and status 2."""
     quiet_libraries()
     try:
-        run(parse(sys.argv[1:]))
+        run(parse_eval(sys.argv[1:]))
     except (InputError, OSError) as error:
         print(f"eval.py: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,7 +1,8 @@
 """From rewards to a loss: group advantages, the ways of reweighting them, and the three objectives.
 
-    rewards (B,) -> group_advantages (B,) -> ppl_shaping (B,) -> position_shaping (B, T)
-                 -> polarity_shaping (B, T) -> policy_loss, or clip_cov_loss, or kl_cov_loss
+    rewards (B,) -> group_advantages (B,), then the same for each token (B, T)
+                 -> ppl_shaping -> position_shaping -> polarity_shaping (B, T)
+                 -> policy_loss, or clip_cov_loss, or kl_cov_loss
 
 A shaping method is a pure function (advantages, detached statistics, strength) -> advantages, and at
 its neutral strength it returns what it was given, bit for bit: plain GRPO. A new ablation is one more
@@ -82,11 +83,9 @@ def position_shaping(
 
     A~_t = A_t + sign(A_t) b_t,  b_t = min(gamma sigmoid(k (r_t - 0.5)), 0.5 |A_t|),  r_t = t / |o|;
     gamma = 0.1 and k = 15 *(code)*. k > 0 favours late tokens (the method), k < 0 early ones (the
-    paper's contrast). advantages (B,) or (B, T), response_mask (B, T) -> (B, T). Outside the response
-    the advantage passes unchanged.
+    paper's contrast). advantages and response_mask (B, T) -> (B, T). Outside the response the
+    advantage passes unchanged.
     """
-    if advantages.dim() == 1:
-        advantages = advantages[:, None].expand(response_mask.shape)
     bonus = gamma * torch.sigmoid(steepness * (relative_position(response_mask) - 0.5))
     bonus = torch.minimum(bonus, 0.5 * advantages.abs()) * response_mask
     return advantages + advantages.sign() * bonus
@@ -164,6 +163,18 @@ def token_covariance(
     return torch.where(response_mask, logp_deviation * advantage_deviation, 0.0)
 
 
+def covariance_bound(covariances, absolute, quantile, usual):
+    """A bound of Clip-Cov: the absolute one, else that quantile of the (N,) covariances, else the usual.
+
+    >>> covariance_bound(torch.tensor([3.0, 1.0, 2.0]), None, 0.5, 5.0).item()
+    2.0
+    """
+    if absolute is None and quantile is not None:
+        ranked = covariances.sort().values
+        return ranked[round(quantile * (len(ranked) - 1))]
+    return usual if absolute is None else absolute
+
+
 def clip_cov_tokens(
     covariance: torch.Tensor,
     response_mask: torch.Tensor,
@@ -237,7 +248,7 @@ def kl_cov_loss(
     token_loss = -advantages * torch.exp(log_ratio.clamp(-20, 20)) + beta * taken * log_ratio.abs()
     if token_count is None:
         token_count = response_mask.sum()
-    return (token_loss * response_mask).sum() / token_count, response_mask & False
+    return (token_loss * response_mask).sum() / token_count, torch.zeros_like(response_mask)
 
 
 def share_of(mask: torch.Tensor, ratio: float) -> int:

@@ -28,13 +28,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from data import InputError, Question, draw
+from data import Question, draw
+from options import InputError
 from reward import Grade, grade, overlong_penalty
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"
-PROBE = "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't x_1"  # tokenized to see whether two tokenizers agree
 PROMPT_FILE = "prompt.json"  # how a checkpoint's questions were asked, kept beside its weights
+ANY_TEXT = (
+    "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't x_1"  # on which two tokenizers must agree
+)
 
 
 class Policy(NamedTuple):
@@ -49,6 +52,17 @@ class Policy(NamedTuple):
     template: str
     instruction: str
     eos_ids: tuple[int, ...]
+
+
+class Sampling(NamedTuple):
+    """How responses are sampled. The last two decide which random numbers are drawn, not their law."""
+
+    group_size: int  # responses to each prompt
+    max_response_length: int  # tokens
+    temperature: float = 1.0  # 0 is greedy
+    top_p: float = 1.0
+    batch_size: int = 256  # rollouts generated at a time
+    round_length: int = 64  # tokens generated before the rows that have ended leave the batch
 
 
 @dataclasses.dataclass
@@ -93,24 +107,8 @@ class Rollouts:
         )
 
 
-def join(batches: list[Rollouts]) -> Rollouts:
-    """Several batches one below the other, padded to the widest."""
-    width = max(batch.input_ids.shape[1] for batch in batches)
-
-    def stack(name):
-        columns = [getattr(batch, name) for batch in batches]
-        return torch.cat([torch.nn.functional.pad(c, (0, width - c.shape[1])) for c in columns])
-
-    return Rollouts(
-        stack("input_ids"),
-        stack("response_mask"),
-        torch.cat([batch.truncated for batch in batches]),
-        [text for batch in batches for text in batch.texts],
-    )
-
-
 def load_policy(name, device, template=None, instruction=None) -> Policy:
-    """Load a model id, a folder, or "toy", in float32 with its tokenizer.
+    """Load a model id or a folder, in float32, with its tokenizer.
 
     Weights stay float32: at a learning rate of 1e-6 an update to a bf16 weight rounds away; on a GPU
     the caller opens a bf16 autocast. Dropout is set to zero, because old and new log-probabilities
@@ -119,30 +117,16 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
 
     Raises InputError for a folder or id that cannot be loaded.
     """
-    if name == "toy":
-        import toy  # which imports this file
-
-        name = toy.model_folder()
-    path = Path(name)
-    a_path = path.is_absolute() or name.startswith(".") or name.count("/") > 1
-    if a_path and not path.is_dir():
-        raise InputError(
-            f"--model: there is no model folder {name}; give one written by save_pretrained, or a "
-            "model id such as Qwen/Qwen2.5-0.5B-Instruct"
-        )
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise InputError(
-            f"--model: the folder {name} holds no config.json, so it is no model folder"
-        )
+    check_model_name(name)
     try:
         config = AutoConfig.from_pretrained(name)
         for key, value in config.to_dict().items():
             if ("dropout" in key or "pdrop" in key) and isinstance(value, float):
                 setattr(config, key, 0.0)
         model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32)
-        asked = {}
-        if (path / PROMPT_FILE).is_file():
-            asked = json.loads((path / PROMPT_FILE).read_text(encoding="utf-8"))
+        file, asked = Path(name) / PROMPT_FILE, {}
+        if file.is_file():
+            asked = json.loads(file.read_text(encoding="utf-8"))
         reader = PreTrainedTokenizerFast if asked.get("generic_tokenizer") else AutoTokenizer
         tokenizer = reader.from_pretrained(name, padding_side="left")
     except Exception as error:  # noqa: BLE001 - files, hub and libraries each raise their own kinds
@@ -163,10 +147,8 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
     model.generation_config = GenerationConfig(
         eos_token_id=sorted(eos_ids), pad_token_id=tokenizer.pad_token_id
     )
-
     if template is None:
-        plain = "chat" if tokenizer.chat_template else PLAIN_TEMPLATE
-        template = asked.get("template", plain)
+        template = asked.get("template", "chat" if tokenizer.chat_template else PLAIN_TEMPLATE)
     if template == "chat" and not tokenizer.chat_template:
         raise InputError(f"--template chat: the tokenizer of {name} has no chat template")
     if template != "chat" and "{question}" not in template:
@@ -174,6 +156,21 @@ def load_policy(name, device, template=None, instruction=None) -> Policy:
     if instruction is None:
         instruction = asked.get("instruction", INSTRUCTION)
     return Policy(model.to(device).eval(), tokenizer, template, instruction, tuple(sorted(eos_ids)))
+
+
+def check_model_name(name: str) -> None:
+    """Raises InputError where a name is that of a folder, and this is none of a model."""
+    path = Path(name)
+    a_path = path.is_absolute() or name.startswith(".") or name.count("/") > 1
+    if a_path and not path.is_dir():
+        raise InputError(
+            f"--model: there is no model folder {name}; give one written by save_pretrained, or a "
+            "model id such as Qwen/Qwen2.5-0.5B-Instruct"
+        )
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise InputError(
+            f"--model: the folder {name} holds no config.json, so it is no model folder"
+        )
 
 
 def save_policy(policy: Policy, folder) -> None:
@@ -188,7 +185,7 @@ def save_policy(policy: Policy, folder) -> None:
     policy.tokenizer.save_pretrained(folder)
     asked = {"template": policy.template, "instruction": policy.instruction}
     read_back = AutoTokenizer.from_pretrained(folder)
-    if read_back(PROBE)["input_ids"] != policy.tokenizer(PROBE)["input_ids"]:
+    if read_back(ANY_TEXT)["input_ids"] != policy.tokenizer(ANY_TEXT)["input_ids"]:
         asked["generic_tokenizer"] = True
         print(
             f"{folder}: AutoTokenizer does not read this tokenizer as it is; elsewhere load it with "
@@ -235,52 +232,41 @@ def short_enough(
     return short
 
 
-def sample(
-    policy: Policy,
-    prompts: list[list[int]],
-    group_size: int,
-    max_response_length: int,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    batch_size: int = 256,
-    round_length: int = 64,
-    min_response_length: int = 0,
-    keep_logp: bool = False,
-) -> Rollouts:
-    """Sample group_size responses to each prompt (a list of token ids). Temperature 0 is greedy.
+def sample(policy: Policy, prompts: list[list[int]], sampling, keep_logp=False) -> Rollouts:
+    """Sample responses to prompts, each a list of token ids; `sampling` is a Sampling.
 
-    At most batch_size rollouts are generated at a time. generate works for as long as the longest row
-    of its batch, and most rows end long before: so it is called for round_length tokens at a time,
-    and between the calls the rows that have ended leave the batch and its cache.
+    generate works for as long as the longest row of its batch, and most rows end long before: so it is
+    called for round_length tokens at a time, and between the calls the rows that have ended leave the
+    batch and its cache.
 
     keep_logp also records the log-probability of each sampled token under the very distribution
     generate drew it from, at the cost of holding all its scores: meant for a few rollouts. Raises
     InputError where the model's logits are not finite.
     """
     policy.model.eval()
+    at_random = sampling.temperature > 0
     settings = GenerationConfig(
-        do_sample=temperature > 0,
-        temperature=temperature or None,
-        top_p=top_p if temperature else None,
-        top_k=0 if temperature else None,
-        min_new_tokens=min_response_length or None,
+        do_sample=at_random,
+        temperature=sampling.temperature if at_random else None,
+        top_p=sampling.top_p if at_random else None,
+        top_k=0 if at_random else None,
         eos_token_id=list(policy.eos_ids),
         pad_token_id=policy.tokenizer.pad_token_id,
         output_scores=keep_logp,
         return_dict_in_generate=True,
     )
-    prompts = [prompt for prompt in prompts for _ in range(group_size)]
+    prompts = [prompt for prompt in prompts for _ in range(sampling.group_size)]
     responses, logps = [], []
-    for start in range(0, len(prompts), batch_size):
-        asked = prompts[start : start + batch_size]
-        written = _generate(policy, asked, settings, max_response_length, round_length)
+    for start in range(0, len(prompts), sampling.batch_size):
+        asked = prompts[start : start + sampling.batch_size]
+        written = generate(policy, asked, settings, sampling)
         responses += written[0]
         logps += written[1]
-    return _right_padded(policy, prompts, responses, logps if keep_logp else None)
+    return right_padded(policy, prompts, responses, logps if keep_logp else None)
 
 
 @torch.inference_mode()
-def _generate(policy, prompts, settings, max_length, round_length):
+def generate(policy, prompts, settings, sampling):
     """What generate adds to each prompt, the end-of-sequence token included: (token ids, their logp).
 
     The prompts are padded on the left, with a mask, so that all of them end where the next token goes.
@@ -292,8 +278,9 @@ def _generate(policy, prompts, settings, max_length, round_length):
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
     responses, logps = [[] for _ in prompts], [[] for _ in prompts]
     rows, cache, length = range(len(prompts)), None, 0  # the rows still being written
-    while rows and length < max_length:
-        settings.max_new_tokens = min(round_length, max_length - length)
+    while rows and length < sampling.max_response_length:
+        left = sampling.max_response_length - length
+        settings.max_new_tokens = min(sampling.round_length, left)
         try:
             output = policy.model.generate(
                 ids, attention_mask=mask, past_key_values=cache, generation_config=settings
@@ -326,7 +313,7 @@ def _generate(policy, prompts, settings, max_length, round_length):
     return responses, logps
 
 
-def _right_padded(policy, prompts, responses, logps) -> Rollouts:
+def right_padded(policy, prompts, responses, logps) -> Rollouts:
     """Lists of tokens -> the batch every other file reads. The mask comes from the lengths alone."""
     device, pad = policy.model.device, policy.tokenizer.pad_token_id
     begin = torch.tensor([len(prompt) for prompt in prompts], device=device)[:, None]
@@ -351,56 +338,79 @@ def _right_padded(policy, prompts, responses, logps) -> Rollouts:
     )
 
 
-class Batch(NamedTuple):
-    """Questions, group_size rollouts of each, and what those are worth."""
+@dataclasses.dataclass
+class Batch:
+    """Questions and their rollouts, and all that becomes known of them on the way to the update.
+
+    In the order in which it is filled, B rollouts of T tokens: graded by `sample_and_grade`, scored and
+    weighed by train.py, and on probe steps scored again after the update.
+    """
 
     questions: list[Question]
     rollouts: Rollouts
     grades: list[Grade]
     rewards: torch.Tensor  # (B,)
+    scores: object = None  # entropy.TokenScores under the policy that sampled, each (B, T)
+    advantages: torch.Tensor | None = None  # (B,) how much better than its group
+    shaped: torch.Tensor | None = None  # (B, T) the advantage of each token, after reweighting
+    logp_change: torch.Tensor | None = None  # (B, T) what the update did; None: not probed
+
+    @property
+    def mask(self):
+        """(B, T) bool, the response tokens."""
+        return self.rollouts.response_mask
 
     @property
     def correct(self):
         """(B,) bool."""
         return torch.tensor([g.correct for g in self.grades], device=self.rewards.device)
 
+    def groups(self, groups: list[int]) -> "Batch":
+        """Those groups of a batch that is graded and no more, in that order."""
+        size = len(self.grades) // len(self.questions)
+        rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
+        return Batch(
+            [self.questions[group] for group in groups],
+            self.rollouts.rows(torch.tensor(rows)),
+            [self.grades[row] for row in rows],
+            self.rewards[rows],
+        )
 
-def sample_and_grade(policy, asked: list[Question], options) -> Batch:
-    """group_size rollouts of each question, and their rewards."""
-    rollouts = sample(
-        policy,
-        [encode_prompt(policy, question.text) for question in asked],
+
+def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Batch:
+    """group_size rollouts of each question, and their rewards. grade: (text, gold) -> Grade."""
+    sampling = Sampling(
         options.group_size,
         options.max_response_length,
         options.temperature,
         batch_size=options.sample_batch_size,
         round_length=options.sample_round_length,
     )
+    prompts = [encode_prompt(policy, question.text) for question in asked]
+    rollouts = sample(policy, prompts, sampling)
     golds = [question.gold for question in asked for _ in range(options.group_size)]
     grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]
+    limits = (options.max_response_length, options.overlong_buffer, options.overlong_penalty)
     rewards = [
-        float(g.correct)
-        - overlong_penalty(
-            length, options.max_response_length, options.overlong_buffer, options.overlong_penalty
-        )
+        float(g.correct) - overlong_penalty(length, *limits)
         for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
     ]
     return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
 
 
-def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
-    """Sample and grade until a batch is full. Returns all that was sampled, and the part to train on.
+def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[list[Batch], Batch]:
+    """Sample and grade the next questions. Returns all that was sampled, and the part to train on.
 
     With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
     questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
     batch is dropped too. Where no group at all has a signal, the last batch is trained on as it is:
-    its gradient is 0.
+    its gradient is 0. progress.drawn counts the questions taken from the endless stream of `draw`.
     """
     sampled, kept = [], []
     for _ in range(options.max_gen_batches if options.dynamic_sampling else 1):
         asked = draw(questions, options.seed, progress.drawn, options.questions_per_step)
         progress.drawn += len(asked)
-        batch = sample_and_grade(policy, asked, options)
+        batch = sample_and_grade(policy, asked, options, grade)
         sampled.append(batch)
         if not options.dynamic_sampling:
             return sampled, batch
@@ -408,7 +418,7 @@ def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
         mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
         room = options.questions_per_step - sum(len(part.questions) for part in kept)
         if mixed:
-            kept.append(take_groups(batch, mixed[:room], options.group_size))
+            kept.append(batch.groups(mixed[:room]))
         if len(mixed) >= room:
             break
     else:
@@ -418,23 +428,25 @@ def gather(policy, questions, options, progress) -> tuple[list[Batch], Batch]:
             "training on those there are.",
             file=sys.stderr,
         )
-    if not kept:
-        return sampled, batch
-    questions, rollouts, grades, rewards = zip(*kept, strict=True)
-    return sampled, Batch(
-        [q for part in questions for q in part],
-        join(rollouts),
-        [g for part in grades for g in part],
-        torch.cat(rewards),
-    )
+    return sampled, join(kept) if kept else batch
 
 
-def take_groups(batch: Batch, groups: list[int], size: int) -> Batch:
-    """Those groups of a batch, in that order."""
-    rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
+def join(batches: list[Batch]) -> Batch:
+    """Several batches that are graded and no more one below the other, padded to the widest."""
+    width = max(batch.mask.shape[1] for batch in batches)
+
+    def stack(name):
+        columns = [getattr(batch.rollouts, name) for batch in batches]
+        return torch.cat([torch.nn.functional.pad(c, (0, width - c.shape[1])) for c in columns])
+
     return Batch(
-        [batch.questions[group] for group in groups],
-        batch.rollouts.rows(torch.tensor(rows)),
-        [batch.grades[row] for row in rows],
-        batch.rewards[rows],
+        [question for batch in batches for question in batch.questions],
+        Rollouts(
+            stack("input_ids"),
+            stack("response_mask"),
+            torch.cat([batch.rollouts.truncated for batch in batches]),
+            [text for batch in batches for text in batch.rollouts.texts],
+        ),
+        [grade for batch in batches for grade in batch.grades],
+        torch.cat([batch.rewards for batch in batches]),
     )

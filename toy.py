@@ -26,8 +26,8 @@ import transformers
 from tqdm import tqdm
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from data import Question, is_held_out
-from entropy import score
+from data import Question, is_held_out, load_questions
+from entropy import Scoring, score
 from rollout import Policy, save_policy
 
 CACHE = Path(__file__).parent / "runs" / "cache"
@@ -155,6 +155,7 @@ def warm_up(policy: Policy, seed: int = 0) -> None:
     eos, pad = policy.tokenizer.eos_token, policy.tokenizer.pad_token_id
     questions = list(dict.fromkeys(chains(60_000, held_out=False, seed=seed)))
     optimizer = torch.optim.AdamW(policy.model.parameters(), WARMUP_LEARNING_RATE, fused=True)
+    scoring = Scoring(chunk_tokens=65536)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, WARMUP_STEPS)
     for step in (bar := tqdm(range(WARMUP_STEPS), desc="warm-up", unit="step")):
         asked = rng.choices(questions, k=WARMUP_BATCH)
@@ -166,7 +167,7 @@ def warm_up(policy: Policy, seed: int = 0) -> None:
         begin = torch.tensor([len(q) + 1 for q in asked])[:, None]
         end = torch.tensor([len(row) for row in rows])[:, None]
         solution = (positions >= begin) & (positions < end)
-        logp = score(policy.model, input_ids, solution, chunk_tokens=65536, measure=False).logp
+        logp = score(policy.model, input_ids, solution, scoring, measure=False).logp
         loss = -logp.sum() / solution.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
@@ -200,3 +201,15 @@ def model_folder() -> str:
         except OSError:  # another process was faster, and made the same
             shutil.rmtree(unfinished)
     return str(folder)
+
+
+def find_model(name: str) -> str:
+    """What `--model` names: the folder of the toy, or the model id or folder given."""
+    return model_folder() if name == "toy" else name
+
+
+def find_questions(source: str, training: bool, *columns: str | None) -> list[Question]:
+    """What `--data` names: the toy's questions, or those that `data.load_questions` finds."""
+    if source == "toy":
+        return training_questions() if training else held_out_questions()
+    return load_questions(source, training, *columns)

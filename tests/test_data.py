@@ -1,29 +1,19 @@
-"""Question sets and options: what is read is what was written, and every fault gets one sentence."""
+"""Question sets: what is read is what was written, and every fault gets one sentence."""
 
-import dataclasses
 import json
 import os
 import subprocess
 import sys
 import types
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Optional
 
 import datasets
 import pytest
 
 import data
-from data import (
-    HUB_SETS,
-    InputError,
-    Question,
-    draw,
-    is_held_out,
-    load_questions,
-    parse_options,
-    split_held_out,
-)
+import toy
+from data import HUB_SETS, Question, draw, is_held_out, load_questions, split_held_out
+from options import InputError
 
 ROWS = [
     {"problem": "What is 1,000 + 1?", "answer": "1001", "level": "5"},
@@ -354,13 +344,12 @@ def test_names_of_no_set():
     assert ".jsonl" in sentence
 
 
-def test_toy_is_split_by_its_own_file(monkeypatch):
-    toy = types.ModuleType("toy")
-    toy.training_questions = lambda: [Question("1+1", "2")]
-    toy.held_out_questions = lambda: [Question("2+2", "4")]
-    monkeypatch.setitem(sys.modules, "toy", toy)
-    assert load_questions("toy", training=True) == [("1+1", "2")]
-    assert load_questions("toy") == [("2+2", "4")]
+def test_toy_is_found_by_its_own_file():
+    assert toy.find_questions("toy", True)[:50] == toy.training_questions(50)
+    assert toy.find_questions("toy", False) == toy.held_out_questions()
+    assert refusal(load_questions, "toyy").startswith(
+        "no question set is called 'toyy', did you mean toy?"
+    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -389,7 +378,7 @@ def test_at_least_one_question_is_held_out_with_all_its_copies():
     assert len(held_out) == 2
     assert held_out[0] == held_out[1]
     assert not set(training) & set(held_out)
-    assert min(few, key=lambda q: data._position(q.text)) == held_out[0]
+    assert min(few, key=lambda q: data.position_of(q.text)) == held_out[0]
 
 
 def test_a_split_that_leaves_nothing_to_train_on():
@@ -411,163 +400,3 @@ def test_a_stream_goes_on_where_it_stopped():
     assert whole == draw(MANY[:7], 3, 0, 20) + draw(MANY[:7], 3, 20, 30)
     assert [draw(MANY[:7], 3, i, 1)[0] for i in range(50)] == whole
     assert draw(MANY[:7], 3, 5, 0) == []
-
-
-# --------------------------------------------------------------------------------------------------
-# Options
-
-
-@dataclass
-class Options:
-    steps: int = field(default=100, metadata={"help": "optimizer steps"})
-    learning_rate: float = field(default=1e-6, metadata={"help": "constant after 99 % warm-up"})
-    alpha: float = field(default=0.0, metadata={"help": "strength, %(default)s or 100%"})
-    model: str = field(default="toy", metadata={"help": "a folder or an id"})
-    question_column: str | None = field(default=None, metadata={"help": "where questions are"})
-    limit: Optional[int] = field(default=None, metadata={"help": "rows"})  # noqa: UP045
-    resume: bool = field(default=False, metadata={"help": "go on"})
-    dynamic_sampling: bool = field(default=True, metadata={"help": "drop useless groups"})
-    shaping: Literal["none", "ppl", "position"] = field(default="none", metadata={"help": "how"})
-
-
-def test_options_of_every_type():
-    assert parse_options(Options, []) == Options()
-    line = "--steps 3 --learning_rate=2e-4 --model a/b --question-column q --limit 5 --shaping ppl"
-    assert parse_options(Options, line.split()) == Options(
-        steps=3, learning_rate=2e-4, model="a/b", question_column="q", limit=5, shaping="ppl"
-    )
-    assert parse_options(Options, ["--steps", "3", "--steps", "4"]).steps == 4
-
-
-@pytest.mark.parametrize("number", ["-1", "-0.01", "-.5", "-1e-2", "-1E-3"])
-def test_negative_numbers_are_values(number):
-    assert parse_options(Options, ["--alpha", number]).alpha == float(number)
-    assert parse_options(Options, [f"--alpha={number}"]).alpha == float(number)
-
-
-@pytest.mark.parametrize(
-    ("line", "resume", "dynamic_sampling"),
-    [
-        ("", False, True),
-        ("--resume", True, True),
-        ("--resume False --dynamic_sampling False", False, False),
-        ("--no_dynamic_sampling", False, False),
-        ("--resume --dynamic_sampling --steps 1", True, True),
-    ],
-)
-def test_flags(line, resume, dynamic_sampling):
-    options = parse_options(Options, line.split())
-    assert (options.resume, options.dynamic_sampling) == (resume, dynamic_sampling)
-
-
-def test_defaults_then_the_file_then_the_command_line(tmp_path):
-    path = tmp_path / "run.json"
-    wanted = {"steps": 2, "learning_rate": 1e-05, "resume": True, "model": None, "limit": -3}
-    path.write_text(json.dumps(wanted))
-    defaults = {"steps": 1, "model": "small model", "alpha": 0.5, "dynamic_sampling": False}
-    assert parse_options(Options, [str(path), "--learning_rate", "3"], defaults) == Options(
-        steps=2,
-        learning_rate=3.0,
-        alpha=0.5,
-        model="small model",
-        limit=-3,
-        resume=True,
-        dynamic_sampling=False,
-    )
-    # What a run wrote down about itself is such a file.
-    options = Options(steps=7, question_column="q", dynamic_sampling=False, shaping="position")
-    path.write_text(json.dumps(dataclasses.asdict(options)))
-    assert parse_options(Options, [str(path)]) == options
-
-
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("--step 3", "unknown option --step, did you mean --steps?"),
-        ("--steps 1 --shapping=ppl", "unknown option --shapping, did you mean --shaping?"),
-        ("--zzz", "unknown option --zzz: --help lists all there are"),
-        ("-steps 3", "unknown option -steps, did you mean --steps?"),
-        ("--steps", "--steps: a value must follow"),
-        ("--learning_rate --steps 3", "--learning_rate: a value must follow"),
-        ("--steps abc", "--steps: 'abc' is not an integer"),
-        ("--steps 3.5", "--steps: '3.5' is not an integer"),
-        ("--steps -3x", "--steps: '-3x' is not an integer"),
-        ("--limit all", "--limit: 'all' is not an integer"),
-        ("--learning_rate fast", "--learning_rate: 'fast' is not a number"),
-        ("--resume maybe", "--resume: 'maybe' is neither true nor false"),
-        ("--no_dynamic_sampling=1", "--no_dynamic_sampling: takes no value, but was given '1'"),
-        ("gsm8k --steps 3", "'gsm8k' is the value of no option: write --name value"),
-        ("--steps 3 4", "'4' is the value of no option: write --name value"),
-    ],
-)
-def test_options_that_are_refused(line, sentence):
-    assert refusal(parse_options, Options, line.split()) == sentence
-
-
-def test_choices_that_are_refused():
-    sentence = refusal(parse_options, Options, ["--shaping", "perplexity"])
-    assert sentence.startswith("--shaping: 'perplexity' is not one of ")
-    assert "position" in sentence
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('{"stepz": 3}', "unknown option --stepz, did you mean --steps?"),
-        ('{"steps": "many"}', "--steps: 'many' is not an integer"),
-        ('{"steps": 2.5}', "--steps: '2.5' is not an integer"),
-        ('{"steps": true}', "--steps: 'True' is not an integer"),
-        ('{"steps": [1]}', "--steps: '[1]' is not an integer"),
-        ('{"steps": 1,\n "resume" true}', "line 2"),
-        ("[1]", "not an object"),
-        ("", "run.json"),
-    ],
-)
-def test_option_files_that_are_refused(tmp_path, content, words):
-    (tmp_path / "run.json").write_text(content)
-    assert words in refusal(parse_options, Options, [str(tmp_path / "run.json")])
-
-
-def test_option_files_that_are_not_there(tmp_path):
-    assert "none.json" in refusal(parse_options, Options, [str(tmp_path / "none.json")])
-    (tmp_path / "folder.json").mkdir()
-    assert "folder.json" in refusal(parse_options, Options, [str(tmp_path / "folder.json")])
-
-
-def test_required_options():
-    required = dataclasses.make_dataclass("Required", [("steps", int)])
-    assert "--steps" in refusal(parse_options, required, [])
-    assert parse_options(required, [], {"steps": 3}).steps == 3
-
-
-def test_help_shows_the_defaults_in_force(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        parse_options(Options, ["--help"], {"steps": 12345, "dynamic_sampling": False}, "50% off")
-    assert exit_.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "50% off" in shown
-    assert "optimizer steps (default: 12345)" in shown
-    assert "constant after 99 % warm-up (default: 1e-06)" in shown
-    assert "strength, %(default)s or 100% (default: 0.0)" in shown
-    assert "drop useless groups (default: False)" in shown
-    assert "where questions are" in shown
-    assert "None" not in shown
-
-
-def test_options_declared_in_another_file_with_postponed_annotations(tmp_path, monkeypatch):
-    (tmp_path / "elsewhere.py").write_text(
-        "from __future__ import annotations\n"
-        "from dataclasses import dataclass\n"
-        "from typing import Literal\n"
-        "@dataclass\n"
-        "class Options:\n"
-        "    steps: int | None = None\n"
-        "    kind: Literal['a', 'b'] = 'a'\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "elsewhere", raising=False)
-    import elsewhere
-
-    options = parse_options(elsewhere.Options, ["--steps", "3", "--kind", "b"])
-    assert options == elsewhere.Options(3, "b")
-    assert "--steps" in refusal(parse_options, elsewhere.Options, ["--steps", "x"])

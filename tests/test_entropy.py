@@ -8,6 +8,7 @@ import torch
 import entropy
 import rollout
 from entropy import (
+    Scoring,
     branching_factor,
     entropy_change,
     first_order,
@@ -25,7 +26,8 @@ PROMPTS = ["7+8", "1+2-3+4-5", "9-9-9"]
 def sampled(policy, temperature=1.0, group_size=4, length=12, keep_logp=False):
     torch.manual_seed(1)
     prompts = [rollout.encode_prompt(policy, question) for question in PROMPTS]
-    return rollout.sample(policy, prompts, group_size, length, temperature, keep_logp=keep_logp)
+    sampling = rollout.Sampling(group_size, length, temperature)
+    return rollout.sample(policy, prompts, sampling, keep_logp)
 
 
 def plain_logits(policy, batch):
@@ -39,17 +41,17 @@ def test_fault_03_sampling_and_scoring_agree_on_a_padded_batch_for_both_kinds_of
     batch = sampled(policy, temperature=0.7, keep_logp=True)
     prompts = {int(mask.int().argmax()) for mask in batch.response_mask}
     assert len(prompts) == 3  # different widths, so generate had to pad on the left
-    scores = score_batch(policy.model, batch, temperature=0.7)
+    scores = score_batch(policy.model, batch, Scoring(0.7))
     assert (scores.logp - batch.sampling_logp).abs().max() < 1e-4
     # At another temperature they differ: the comparison can fail.
-    other = score_batch(policy.model, batch, temperature=1.0)
+    other = score_batch(policy.model, batch, Scoring(1.0))
     assert (other.logp - batch.sampling_logp).abs().max() > 1e-2
 
 
 def test_fault_05_entropy_is_of_the_whole_vocabulary_at_the_sampling_temperature(policy):
     batch = sampled(policy, temperature=0.7)
     mask = batch.response_mask
-    scores = score_batch(policy.model, batch, temperature=0.7)
+    scores = score_batch(policy.model, batch, Scoring(0.7))
     expected = torch.distributions.Categorical(logits=plain_logits(policy, batch) / 0.7)
     assert torch.allclose(scores.entropy[mask], expected.entropy()[mask], atol=1e-5)
     assert torch.allclose(scores.logp[mask], expected.log_prob(batch.input_ids)[mask], atol=1e-5)
@@ -137,16 +139,16 @@ def test_entropy_change_against_the_whole_logits_before_and_after(policy):
     batch, temperature = sampled(policy), 0.7
     mask = batch.response_mask
     logits = [plain_logits(policy, batch)[mask].double() / temperature]
-    entropies = [score_batch(policy.model, batch, temperature).entropy[mask]]
-    before = snapshot(policy.model, batch, token_budget=60)
+    entropies = [score_batch(policy.model, batch, Scoring(temperature)).entropy[mask]]
+    before = snapshot(policy.model, batch, Scoring(micro_batch_tokens=60))
     disturb(policy.model)
     weights, state = [w.clone() for w in policy.model.parameters()], torch.get_rng_state()
-    measured, predicted = entropy_change(policy.model, before, batch, temperature, 90, 7)
+    measured, predicted = entropy_change(policy.model, before, batch, Scoring(temperature, 90, 7))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(map(torch.equal, policy.model.parameters(), weights))
 
     logits.append(plain_logits(policy, batch)[mask].double() / temperature)
-    entropies.append(score_batch(policy.model, batch, temperature).entropy[mask])
+    entropies.append(score_batch(policy.model, batch, Scoring(temperature)).entropy[mask])
     log_p = logits[0].log_softmax(-1)
     h = -(log_p.exp() * log_p).sum(-1, keepdim=True)
     by_definition = -(log_p.exp() * (log_p + h) * (logits[1] - logits[0])).sum(-1)
@@ -201,9 +203,10 @@ def gradient_of(policy, batch, token_budget, chunk_tokens=1024, order=None, padd
         )
         old = wider(old, (0, padding))
     policy.model.zero_grad()
+    scoring = Scoring(chunk_tokens=chunk_tokens)
     for rows in micro_batches(batch.lengths, token_budget):
         ids, mask = batch.input_ids[rows], batch.response_mask[rows]
-        logp = score(policy.model, ids, mask, 1.0, chunk_tokens, measure=False).logp
+        logp = score(policy.model, ids, mask, scoring, measure=False).logp
         every = advantages[rows, None].expand(mask.shape)
         total = int(batch.response_mask.sum())
         policy_loss(logp, old[rows], every, mask, token_count=total)[0].backward()

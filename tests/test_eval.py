@@ -15,8 +15,9 @@ import transformers
 
 import eval as evaluation
 import toy
-from data import InputError, Question
-from rollout import encode_prompt, load_policy, save_policy
+from data import Question
+from options import EvalOptions, InputError
+from rollout import Sampling, encode_prompt, load_policy, save_policy
 
 ROOT = Path(evaluation.__file__).parent
 
@@ -38,9 +39,8 @@ def policy(model_folder):
 
 def asked(policy, texts, n=2, temperature=1.0, seed=0, batch_size=4, **options):
     questions = [Question(text, toy.answer(text)) for text in texts]
-    return evaluation.evaluate(
-        policy, questions, n, temperature, 1.0, 6, seed, batch_size, **options
-    )
+    sampling = Sampling(n, 6, temperature, batch_size=batch_size)
+    return evaluation.evaluate(policy, questions, sampling, seed, **options)
 
 
 def record(correct, answers=None, **columns):
@@ -112,12 +112,18 @@ def test_majority_compares_only_different_texts(monkeypatch):
     assert is_equivalent.call_count <= 1
 
 
+def mean_of(values, **how):
+    ones = torch.ones(len(values))
+    return evaluation.bootstrap(evaluation.ratio, torch.tensor(values), ones, **how)
+
+
 def test_bootstrap_interval_covers_the_true_mean_about_95_times_in_100():
     rng, covered, trials = random.Random(0), 0, 300
     widths = []
     for trial in range(trials):
         values = [float(rng.random() < 0.3) for _ in range(60)]
-        low, high = evaluation.bootstrap_interval(values, draws=200, seed=trial)
+        value, low, high = mean_of(values, draws=200, seed=trial)
+        assert value == pytest.approx(sum(values) / 60)
         covered += low <= 0.3 <= high
         widths.append(high - low)
     assert 0.89 <= covered / trials <= 0.98
@@ -128,11 +134,11 @@ def test_bootstrap_interval_covers_the_true_mean_about_95_times_in_100():
 def test_bootstrap_interval_has_a_generator_of_its_own():
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    first = evaluation.bootstrap_interval([0.0, 1.0, 1.0, 4.0])
+    first = mean_of([0.0, 1.0, 1.0, 4.0])
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(4)
-    assert evaluation.bootstrap_interval([0.0, 1.0, 1.0, 4.0]) == first
-    assert evaluation.bootstrap_interval([2.5] * 3) == (2.5, 2.5)
+    assert mean_of([0.0, 1.0, 1.0, 4.0]) == first
+    assert mean_of([2.5] * 3) == (2.5, 2.5, 2.5)
 
 
 # --------------------------------------------------------------------------------- evaluate
@@ -187,9 +193,9 @@ def test_greedy_rollouts_of_a_question_are_one_and_the_same(policy):
 
 
 def test_rollouts_are_graded_against_their_own_question(policy, monkeypatch):
-    def sample_right(policy, prompts, n, *settings):
-        rollouts = sample(policy, prompts, n, *settings)
-        questions = [policy.tokenizer.decode(p).strip() for p in prompts for _ in range(n)]
+    def sample_right(policy, prompts, sampling):
+        rollouts = sample(policy, prompts, sampling)
+        questions = [policy.tokenizer.decode(p).strip() for p in prompts for _ in range(3)]
         rollouts.texts = [f"\\boxed{{{toy.answer(question)}}}" for question in questions]
         rollouts.texts[-1] = "I do not know"
         return rollouts
@@ -206,10 +212,10 @@ def test_rollouts_are_graded_against_their_own_question(policy, monkeypatch):
 def test_evaluate_opens_the_precision_around_every_batch(policy):
     precision = MagicMock()
     precision.__exit__.return_value = False
-    asked(policy, ["7-1"] * 5, n=2, batch_size=4, precision=precision)
+    asked(policy, ["7-1"] * 5, n=2, batch_size=4, autocast=precision)
     assert precision.__enter__.call_count == precision.__exit__.call_count == 3
     bfloat16 = torch.autocast("cpu", torch.bfloat16)
-    assert asked(policy, ["7-1"] * 5, precision=bfloat16) != asked(policy, ["7-1"] * 5)
+    assert asked(policy, ["7-1"] * 5, autocast=bfloat16) != asked(policy, ["7-1"] * 5)
 
 
 def test_evaluate_leaves_out_long_prompts_and_says_so(policy, capsys):
@@ -449,35 +455,11 @@ def test_a_run_that_is_cut_short_leaves_the_old_file_alone(
     assert said == ("" if status == 130 else "eval.py: [Errno 28] No space left on device\n")
 
 
-def test_greedy_means_one_rollout(capsys):
-    assert evaluation.parse(["--model", "x", "--temperature", "0"]).n == 1
-    assert "temperature 0" in capsys.readouterr().err
-    evaluation.parse(["--model", "x", "--temperature", "0", "--n", "1"])
-    assert capsys.readouterr().err == ""
-
-
-def test_the_toy_has_short_responses():
-    assert evaluation.parse(["--model", "x"]).max_response_length == 2048
-    assert evaluation.parse(["--model", "toy"]).max_response_length == 64
-    given = ["--model", "toy", "--max_response_length", "9"]
-    assert evaluation.parse(given).max_response_length == 9
-
-
 def test_default_output_is_a_plain_name_in_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "EVALS", tmp_path / "evals")
-    options = evaluation.Options(model="../a b/é/step_1", data="/x/y.jsonl,openai/gsm8k:main")
+    options = EvalOptions(model="../a b/é/step_1", data="/x/y.jsonl,openai/gsm8k:main")
     path = evaluation.output_path(options)
     assert path == tmp_path / "evals" / "a-b-step_1-x-y.jsonl-openai-gsm8k-main.jsonl"
     assert list(path.parent.iterdir()) == []
-    options = evaluation.Options(model="m" * 500, compare="c" * 500, data="d" * 500)
+    options = EvalOptions(model="m" * 500, compare="c" * 500, data="d" * 500)
     assert len(evaluation.output_path(options).name) < 200
-
-
-def test_choose_device_takes_the_best_there_is(monkeypatch):
-    for cuda, mps, best in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=cuda: there)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=mps: there)
-        assert evaluation.choose_device("auto") == torch.device(best)
-        assert evaluation.choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(InputError, match="--device cuda"):
-        evaluation.choose_device("cuda")

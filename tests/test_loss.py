@@ -25,6 +25,11 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
+def widened(advantages, mask):
+    """One advantage a rollout -> the same for each of its tokens."""
+    return torch.tensor(advantages)[:, None].expand(mask.shape)
+
+
 def test_group_advantages_by_hand():
     # One right of four: mean 1/4, unbiased variance (9/16 + 3/16) / 3 = 1/4, std 1/2.
     advantages = group_advantages(torch.tensor([1.0, 0, 0, 0, 1, 1, 0, 0]), 4)
@@ -94,19 +99,19 @@ def test_position_shaping_by_hand():
     mask = torch.tensor(
         [[False, True, True, True, True, False], [False, False, True, True, False, False]]
     )
-    shaped = position_shaping(torch.tensor([1.0, -1.0]), mask, gamma=0.1, steepness=15)
+    shaped = position_shaping(widened([1.0, -1.0], mask), mask, gamma=0.1, steepness=15)
     # Four tokens at r = 0, 1/4, 1/2, 3/4, and two at r = 0, 1/2.
     first = [1 + 0.1 * sigmoid(15 * (r - 0.5)) for r in (0, 0.25, 0.5, 0.75)]
     second = [-1 - 0.1 * sigmoid(15 * (r - 0.5)) for r in (0, 0.5)]
     assert shaped[0, 1:5].tolist() == pytest.approx(first, rel=1e-6)
     assert shaped[1, 2:4].tolist() == pytest.approx(second, rel=1e-6)
-    early = position_shaping(torch.tensor([1.0, -1.0]), mask, gamma=0.1, steepness=-15)
+    early = position_shaping(widened([1.0, -1.0], mask), mask, gamma=0.1, steepness=-15)
     assert early[0, 1] > early[0, 4]
 
 
 def test_position_bonus_is_at_most_half_the_advantage_and_never_wakes_a_zero():
     mask = torch.ones(3, 8, dtype=torch.bool)
-    shaped = position_shaping(torch.tensor([0.01, -0.01, 0.0]), mask, gamma=10.0)
+    shaped = position_shaping(widened([0.01, -0.01, 0.0], mask), mask, gamma=10.0)
     # gamma sigmoid(...) is above half of 0.01 everywhere: sigmoid(-7.5) = 5.5e-4, times 10.
     assert shaped[0].tolist() == pytest.approx([0.015] * 8)
     assert shaped[1].tolist() == pytest.approx([-0.015] * 8)
@@ -124,9 +129,9 @@ def test_strength_zero_is_grpo_bit_for_bit():
     mask = torch.rand(32, 20) > 0.3
     log_ppl = torch.rand(32) * 3
     assert torch.equal(ppl_shaping(advantages, log_ppl, 8, 0.0), advantages)
-    shaped = position_shaping(advantages, mask, 0.0, 15.0)
-    assert torch.equal(shaped, advantages[:, None].expand(32, 20))
-    assert torch.equal(position_shaping(shaped, mask, 0.0, -15.0), shaped)
+    every = advantages[:, None].expand(32, 20)
+    for steepness in (15.0, -15.0):
+        assert torch.equal(position_shaping(every, mask, 0.0, steepness), every)
 
 
 def test_loss_by_hand():

@@ -14,8 +14,10 @@ from transformers import (
 
 import rollout
 import toy
-from data import InputError, Question
-from entropy import score_batch
+from data import Question
+from entropy import Scoring, score_batch
+from options import InputError
+from rollout import Sampling
 
 TEXT = "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't"
 
@@ -60,7 +62,7 @@ def test_fault_01_the_end_of_sequence_token_belongs_to_the_response_even_where_i
 ):
     policy.tokenizer.pad_token_id = policy.eos_ids[0]
     hook = force(policy, "so 3")
-    batch = rollout.sample(policy, prompts_of(policy), 2, 20)
+    batch = rollout.sample(policy, prompts_of(policy), Sampling(2, 20))
     hook.remove()
     assert batch.response_lengths.tolist() == [5] * 6  # four characters and the end of sequence
     for ids, mask in zip(batch.input_ids, batch.response_mask, strict=True):
@@ -80,8 +82,10 @@ def test_fault_02_the_policy_sampled_is_the_policy_scored_whatever_its_folder_sa
     ).save_pretrained(folder)
     policy = rollout.load_policy(folder, "cpu", template="{question}\n")
     torch.manual_seed(0)
-    batch = rollout.sample(policy, prompts_of(policy), 8, 12, temperature=0.7, keep_logp=True)
-    scores = score_batch(policy.model, batch, temperature=0.7)
+    batch = rollout.sample(
+        policy, prompts_of(policy), Sampling(8, 12, temperature=0.7), keep_logp=True
+    )
+    scores = score_batch(policy.model, batch, Scoring(0.7))
     assert (batch.sampling_logp - scores.logp).abs().max() < 1e-4
     # The folder's settings do something where they are obeyed.
     policy.model.generation_config = GenerationConfig.from_pretrained(folder)
@@ -92,7 +96,7 @@ def test_fault_02_the_policy_sampled_is_the_policy_scored_whatever_its_folder_sa
 def test_prompts_and_responses_survive_the_repacking(policy):
     torch.manual_seed(0)
     prompts = prompts_of(policy)
-    batch = rollout.sample(policy, prompts, 2, 9)
+    batch = rollout.sample(policy, prompts, Sampling(2, 9))
     for row, (ids, mask) in enumerate(zip(batch.input_ids, batch.response_mask, strict=True)):
         prompt = prompts[row // 2]
         assert ids[: len(prompt)].tolist() == prompt
@@ -135,7 +139,7 @@ def test_fault_17_generate_runs_in_evaluation_mode_with_its_cache(rotary):
         seen.append((module.training, ids.shape[1]))
 
     handle = rotary.model.register_forward_pre_hook(hook, with_kwargs=True)
-    rollout.sample(rotary, prompts_of(rotary), 1, 6)
+    rollout.sample(rotary, prompts_of(rotary), Sampling(1, 6))
     handle.remove()
     assert not any(training for training, _ in seen)
     assert len(seen) > 1 and all(width == 1 for _, width in seen[1:])  # one new token a step
@@ -145,7 +149,7 @@ def test_gradient_checkpointing_changes_memory_and_not_the_gradient(rotary):
     import entropy
 
     torch.manual_seed(0)
-    batch = rollout.sample(rotary, prompts_of(rotary), 2, 9)
+    batch = rollout.sample(rotary, prompts_of(rotary), Sampling(2, 9))
 
     def gradient():
         rotary.model.zero_grad()
@@ -225,16 +229,16 @@ def test_dropout_is_off_even_in_training_mode(gpt2_folder):
 
 
 def test_greedy_sampling_repeats_itself(policy):
-    first = rollout.sample(policy, prompts_of(policy), 2, 8, temperature=0)
+    first = rollout.sample(policy, prompts_of(policy), Sampling(2, 8, temperature=0))
     assert first.texts[0] == first.texts[1]
     probable = score_batch(policy.model, first)
-    random = rollout.sample(policy, prompts_of(policy), 2, 8)
+    random = rollout.sample(policy, prompts_of(policy), Sampling(2, 8))
     assert probable.logp.sum() > score_batch(policy.model, random).logp.sum()
 
 
 def test_batches_of_any_size_join_to_the_same_shape(rotary):
     torch.manual_seed(0)
-    small = rollout.sample(rotary, prompts_of(rotary), 4, 8, batch_size=5)
+    small = rollout.sample(rotary, prompts_of(rotary), Sampling(4, 8, batch_size=5))
     assert len(small.texts) == small.input_ids.shape[0] == small.truncated.shape[0] == 12
     for row, text in enumerate(small.texts):
         ids = small.input_ids[row][small.response_mask[row]]
@@ -245,7 +249,7 @@ def test_dynamic_sampling_keeps_only_groups_with_a_signal_and_fills_the_batch(ro
     # Groups come out right 0, 1, 2, 3 or 4 times of 4, in turn.
     counter = {"group": 0}
 
-    def fake(policy, asked, chosen):
+    def fake(policy, asked, chosen, grade):
         rows = len(asked) * chosen.group_size
         rights = []
         for _ in asked:
@@ -263,7 +267,7 @@ def test_dynamic_sampling_keeps_only_groups_with_a_signal_and_fills_the_batch(ro
     questions = [Question(str(i), "0") for i in range(100)]
     progress = types.SimpleNamespace(drawn=0, step=1)
     chosen = options(questions_per_step=4, dynamic_sampling=True, max_gen_batches=5)
-    sampled, batch = rollout.gather(rotary, questions, chosen, progress)
+    sampled, batch = rollout.sample_batch(rotary, questions, chosen, progress)
     right = batch.rewards.view(-1, 4).sum(1).tolist()
     assert right == [1, 2, 3, 1]  # the second batch gives 4, 0 (dropped), 1, ...
     assert progress.drawn == 8 and len(sampled) == 2
@@ -271,7 +275,7 @@ def test_dynamic_sampling_keeps_only_groups_with_a_signal_and_fills_the_batch(ro
     # Too few batches allowed: trained on what there is.
     progress.drawn, counter["group"] = 0, 0
     chosen.max_gen_batches = 1
-    _, batch = rollout.gather(rotary, questions, chosen, progress)
+    _, batch = rollout.sample_batch(rotary, questions, chosen, progress)
     assert batch.rewards.view(-1, 4).sum(1).tolist() == [1, 2, 3]
 
 
@@ -323,13 +327,13 @@ def test_a_model_with_broken_weights_is_told_in_words(rotary):
     with torch.no_grad():
         rotary.model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="not finite"):
-        rollout.sample(rotary, prompts_of(rotary), 1, 4)
+        rollout.sample(rotary, prompts_of(rotary), Sampling(1, 4))
 
 
 def test_rounds_change_nothing_but_the_time(policy):
     prompts = prompts_of(policy)
-    whole = rollout.sample(policy, prompts, 1, 20, temperature=0)
-    rounds = rollout.sample(policy, prompts, 1, 20, temperature=0, round_length=3)
+    whole = rollout.sample(policy, prompts, Sampling(1, 20, temperature=0))
+    rounds = rollout.sample(policy, prompts, Sampling(1, 20, temperature=0, round_length=3))
     assert torch.equal(whole.input_ids, rounds.input_ids)
     assert torch.equal(whole.response_mask, rounds.response_mask)
     # Rows that leave take their own part of the cache with them, and no other row's.
@@ -337,7 +341,7 @@ def test_rounds_change_nothing_but_the_time(policy):
     likelier_end[policy.eos_ids[0]] = 4.0
     policy.model.get_output_embeddings().register_forward_hook(lambda *a: a[2] + likelier_end)
     torch.manual_seed(0)
-    rounds = rollout.sample(policy, prompts, 16, 30, 0.7, round_length=3, keep_logp=True)
+    rounds = rollout.sample(policy, prompts, Sampling(16, 30, 0.7, round_length=3), keep_logp=True)
     assert len(set(rounds.response_lengths.tolist())) > 3
-    scores = score_batch(policy.model, rounds, temperature=0.7)
+    scores = score_batch(policy.model, rounds, Scoring(0.7))
     assert (rounds.sampling_logp - scores.logp).abs().max() < 1e-4

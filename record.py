@@ -1,0 +1,563 @@
+"""A run's folder: what training writes into it, and the one way to read it back.
+
+    config.json               every option, usable as an options file
+    metrics.jsonl             a line a step
+    rollouts/step_N.parquet   a row a rollout, with a list per token measurement
+    checkpoints/step_N        weights and tokenizer as the Auto classes load them, and training_state.pt
+    report/                   figures and what analyze.py finds
+    summary.json              the evaluations before and after, once the run has ended
+
+Whatever is written is whole or not there: it is written beside its place and renamed. A run that was
+killed goes on from its last checkpoint, and what it wrote beyond that is cut and written again. All of
+this is ours; the glossary of the metrics is docs/reading-a-run.md.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from data import draw
+from entropy import entropy_change, log_perplexity, rollout_mean, score_batch, snapshot, token_mean
+from loss import relative_position, token_covariance
+from options import InputError
+from rollout import Batch, Sampling, encode_prompt, sample, save_policy
+
+RUNS = Path(__file__).parent / "runs"
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run knows beside its weights and optimizer. All of it is in every checkpoint."""
+
+    step: int = 0
+    drawn: int = 0  # questions taken from the stream: the whole state of the sampler
+    skipped_in_a_row: int = 0  # optimizer steps
+    alarms: list = dataclasses.field(default_factory=list)
+    before: dict | None = None  # the evaluation before training
+    latest: dict | None = None  # the latest one
+    curves: list = dataclasses.field(default_factory=list)  # (entropy, accuracy) of every step
+    plateau: int | None = None  # the step after which the plateau was seen to have begun
+
+
+# ---------------------------------------------------------------------------- the metrics of a step
+
+
+class Clock:
+    """Seconds and peak memory of the phases of a step: `with clock("sample"): ...`."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.began = device, time.perf_counter()
+        self.seconds, self.memory = {}, {}  # of each phase; memory in GiB, or None
+
+    @contextlib.contextmanager
+    def __call__(self, phase: str):
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        began = time.perf_counter()
+        yield
+        if on_gpu:
+            torch.cuda.synchronize(self.device)
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - began
+        peak = peak_memory(self.device)
+        self.memory[phase] = peak and max(peak, self.memory.get(phase, 0.0))
+
+    def metrics(self, tokens: int) -> dict:
+        """tokens: of all responses sampled in the step."""
+        seconds = time.perf_counter() - self.began
+        phases = {f"{name}_seconds": self.seconds[name] for name in ("sample", "score", "update")}
+        return phases | {
+            "step_seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "peak_memory": max(self.memory.values()) if all(self.memory.values()) else None,
+        }
+
+
+def peak_memory(device: torch.device) -> float | None:
+    """GiB: on a GPU the peak since the last reset, else the process's peak, where the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def sampling_metrics(sampled: list[Batch]) -> dict:
+    """Over all rollouts sampled for a step, whether trained on or not."""
+    grades = [g for batch in sampled for g in batch.grades]
+    rewards = torch.cat([batch.rewards for batch in sampled])
+    groups = rewards.view(sum(len(batch.questions) for batch in sampled), -1)
+    truncated = torch.cat([batch.rollouts.truncated for batch in sampled])
+    lengths = torch.cat([batch.rollouts.response_lengths for batch in sampled])
+    return {
+        "accuracy": sum(g.correct for g in grades) / len(grades),
+        "reward": rewards.mean().item(),
+        "no_answer_rate": sum(g.outcome == "no answer" for g in grades) / len(grades),
+        "truncated_rate": truncated.float().mean().item(),
+        "response_length": lengths.float().mean().item(),
+        "zero_signal_groups": int((groups.amax(1) == groups.amin(1)).sum()),
+        "groups": len(groups),
+    }
+
+
+# The percent of tokens, those of largest covariance, that means are over, as in Table 1 of 2505.22617.
+COVARIANCE_TOPS = (50, 20, 2, 0.2, 0.02)
+
+
+def token_metrics(batch: Batch) -> dict:
+    """Over the rollouts trained on: entropy, entropy_correct, entropy_wrong and so on, and of all."""
+    mask, correct, scores, shaped = batch.mask, batch.correct, batch.scores, batch.shaped
+    covariance = token_covariance(scores.logp, shaped, mask)
+    metrics = {}
+    everything = torch.ones_like(correct)
+    for name, rows in (("", everything), ("_correct", correct), ("_wrong", ~correct)):
+        metrics[f"entropy{name}"] = token_mean(scores.entropy[rows], mask[rows])
+        metrics[f"entropy_rollout_mean{name}"] = rollout_mean(scores.entropy[rows], mask[rows])
+        log_ppl = log_perplexity(scores.logp[rows], mask[rows])
+        metrics[f"perplexity{name}"] = log_ppl.exp().mean().item() if rows.any() else None
+        metrics[f"covariance{name}"] = token_mean(covariance[rows], mask[rows])
+        ranked = covariance[rows][mask[rows]].sort(descending=True).values
+        for percent in COVARIANCE_TOPS:
+            top = ranked[: max(int(percent / 100 * len(ranked)), 1)]
+            metrics[f"covariance_top{percent}{name}"] = top.mean().item() if rows.any() else None
+    groups = correct.view(len(batch.questions), -1)
+    mixed = (groups.any(1) & ~groups.all(1)).repeat_interleave(groups.shape[1])
+    metrics["entropy_law"] = rollout_mean(scores.entropy[mixed], mask[mixed])
+    unshaped = batch.advantages[:, None].expand(mask.shape)
+    size = unshaped.abs()[mask].mean().item()
+    change, weight = (scores.polarity * shaped)[mask], shaped.abs()[mask]
+    total = weight.sum().item()
+    for name, tokens in (("expanding", change > 0), ("contracting", change < 0)):
+        metrics[f"{name}_tokens"] = tokens.float().mean().item()
+        metrics[f"{name}_advantage"] = weight[tokens].sum().item() / total if total else None
+    return metrics | {
+        "branching_factor": token_mean(scores.branching, mask),
+        "token_gradient": token_mean(scores.gradient * shaped.abs(), mask),
+        "advantage_polarity": token_mean(scores.polarity * shaped, mask),
+        "shaping_change": token_mean((shaped - unshaped).abs(), mask) / size if size else 0.0,
+    }
+
+
+@dataclasses.dataclass
+class Update:
+    """What one optimizer step came to. Tokens are response tokens of its minibatch."""
+
+    tokens: int  # all of them
+    tokens_run: int = 0  # those of rollouts with a gradient
+    loss: float = 0.0
+    grad_norm: float = 0.0  # before clipping
+    clipped: int = 0  # tokens whose gradient the clip took away
+    eligible: int = 0  # tokens that Clip-Cov or KL-Cov could take
+    taken: int = 0  # tokens that it took
+    moves: list = dataclasses.field(
+        default_factory=list
+    )  # sums of old logp - logp, a forward pass each
+    skipped: bool = False  # since its loss or gradient was not finite
+
+
+def update_metrics(updates: list[Update]) -> dict:
+    """Over the optimizer steps of a training step."""
+    made = [update for update in updates if not update.skipped]
+    moved = sum(x for update in updates for x in update.moves)
+    tokens_run = sum(update.tokens_run for update in updates)
+    return {
+        "loss": sum(update.loss for update in made) / len(made) if made else None,
+        "grad_norm": sum(update.grad_norm for update in made) / len(made) if made else None,
+        "clip_fraction": sum(u.clipped for u in updates) / sum(u.tokens for u in updates),
+        "cov_eligible": sum(update.eligible for update in updates),
+        "cov_taken": sum(update.taken for update in updates),
+        "approx_kl": moved / max(tokens_run, 1) if math.isfinite(moved) else None,
+        "skipped_updates": len(updates) - len(made),
+    }
+
+
+# The change of token entropy by a step's updates, a mean over tokens: measured; predicted to first order
+# from the change of logits; and predicted before it is made, as eta A T. The last takes each token for a
+# state of its own whose logits move by eta A (1_a - p). It so ignores that states share their weights,
+# that the loss is a mean, that Adam rescales the gradient, that a step has several updates, and what the
+# objective leaves out of them. Its correlation with the measurement says something, its size does not.
+ENTROPY_CHANGES = ("entropy_change", "entropy_change_from_logits", "entropy_change_from_advantages")
+
+
+def start_probe(training, batch: Batch):
+    """What the policy knows, before an update, in the states of up to probe_rollouts rollouts.
+
+    training: train.py's. In float32, since bfloat16 rounds away more than a small step changes.
+    """
+    count = len(batch.grades)
+    rows = torch.arange(0, count, -(-count // training.options.probe_rollouts))  # evenly spread
+    few = batch.rollouts.rows(rows)
+    return rows, few, snapshot(training.policy.model, few, training.scoring)
+
+
+def end_probe(training, batch: Batch, rate: float, probe) -> dict:
+    """What the update did: logp_change of the batch, and ENTROPY_CHANGES, measured and predicted.
+
+    rate: of learning. probe: what `start_probe` gave.
+    """
+    rows, few, before = probe
+    model, scoring = training.policy.model, training.scoring
+    with training.autocast:
+        logp = score_batch(model, batch.rollouts, scoring, measure=False).logp
+    batch.logp_change = logp - batch.scores.logp
+    measured, from_logits = entropy_change(model, before, few, scoring)
+    pull = (batch.scores.polarity * batch.shaped)[rows]
+    from_advantages = rate * token_mean(pull, batch.mask[rows])
+    changes = (measured.mean().item(), from_logits.mean().item(), from_advantages)
+    return dict(zip(ENTROPY_CHANGES, changes, strict=True))
+
+
+def sampling_difference(training) -> float:
+    """Largest |log-probability by generate - by the scorer| over the tokens of four rollouts.
+
+    generate's side is the distribution it drew from, after everything that was done to its logits.
+    The rollouts, two of each of the next questions, are extra ones, and the random state is left as it
+    was. training: train.py's.
+    """
+    options, policy = training.options, training.policy
+    asked = draw(training.questions, options.seed, training.progress.drawn, 2)
+    prompts = [encode_prompt(policy, question.text) for question in asked]
+    sampling = Sampling(2, min(options.max_response_length, 128), options.temperature)
+    with torch.random.fork_rng(), training.autocast:
+        few = sample(policy, prompts, sampling, keep_logp=True)
+        scores = score_batch(policy.model, few, training.scoring._replace(chunk_tokens=128))
+    return (few.sampling_logp - scores.logp).abs().max().item()
+
+
+def evaluation_metrics(summary: dict | None) -> dict:
+    """Means over the held-out questions, None on a step without an evaluation."""
+    if summary is None:
+        return dict.fromkeys(("eval_accuracy", "eval_maj", "eval_pass", "eval_entropy"))
+    return {
+        "eval_accuracy": summary["acc"]["mean"],
+        "eval_maj": summary["maj"]["mean"],
+        "eval_pass": summary["pass"][str(summary["samples"])]["mean"],
+        "eval_entropy": summary["entropy"]["mean"],
+    }
+
+
+# ----------------------------------------------------------------------------------- the alarms
+
+
+def alarms(metrics: dict, options, bfloat16: bool) -> dict[str, str]:
+    """What is wrong with a step, in words: {name of the alarm: sentence}."""
+    found = {}
+    limit = 0.1 if bfloat16 else 1e-3
+    if (difference := metrics["sampling_logp_difference"]) is not None and difference > limit:
+        found["sampling"] = (
+            f"generation and the scorer disagree by {difference:.2g} in log-probability (expected "
+            f"below {limit}): the policy trained is not the one sampled."
+        )
+    if metrics["truncated_rate"] > 0.5:
+        found["truncated"] = (
+            f"{metrics['truncated_rate']:.0%} of the rollouts were cut off at "
+            f"--max_response_length {options.max_response_length}; consider a higher one."
+        )
+    if metrics["zero_signal_groups"] > 0.8 * metrics["groups"]:
+        found["signal"] = (
+            f"{metrics['zero_signal_groups']} of {metrics['groups']} groups have equal rewards and "
+            "teach nothing; the questions are too easy or too hard, or use --dynamic_sampling."
+        )
+    if metrics["no_answer_rate"] > 0.2:
+        found["no_answer"] = (
+            f"{metrics['no_answer_rate']:.0%} of the rollouts hold no answer that can be found; look "
+            "at their text, and at --instruction and --template."
+        )
+    if options.objective == "clip_cov" and not metrics["cov_taken"]:
+        found["clip_cov"] = (
+            "Clip-Cov took no token: none has a covariance within its bounds; consider "
+            "--cov_lower_quantile and --cov_upper_quantile."
+        )
+    if metrics["skipped_updates"]:
+        found["non_finite"] = (
+            "a loss or gradient was not finite and its optimizer step was skipped; consider a lower "
+            "--learning_rate."
+        )
+    return found
+
+
+def sound_alarms(progress: Progress, metrics: dict, options, autocast: torch.autocast) -> None:
+    """Say on stderr what is wrong, each thing once in a run."""
+    with autocast:
+        bfloat16 = torch.is_autocast_enabled(autocast.device)
+    for name, sentence in alarms(metrics, options, bfloat16).items():
+        if name not in progress.alarms:
+            progress.alarms.append(name)
+            tqdm.write(f"step {progress.step}: {sentence}", file=sys.stderr)
+
+
+# ------------------------------------------------------------------------------------- writing
+
+
+def run_folder(options) -> Path:
+    """The folder to go on in, or the one --run names, or a new one named after the model and the time."""
+    if options.resume:
+        return Path(options.resume)
+    run = Path(options.run)
+    if not options.run:
+        name = f"{Path(options.model).name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        run, number = RUNS / name, 2
+        while run.exists():
+            run, number = RUNS / f"{name}-{number}", number + 1
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def write_config(folder: Path, options) -> None:
+    """config.json: every option but those that belong to one call of the program."""
+    config = dataclasses.asdict(options)
+    for name in ("run", "resume", "dry_run"):
+        del config[name]
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:
+    """rollouts/step_N.parquet: a row a rollout, its text, its outcome, a list per token measurement.
+
+    The outcome is that of the grade, but "truncated" where a response without an answer was cut off.
+    """
+    import datasets  # slow to import, and needed only now
+
+    rollouts, mask, scores = batch.rollouts, batch.mask, batch.scores
+    asked = [q for q in batch.questions for _ in range(len(batch.grades) // len(batch.questions))]
+    unknown = torch.full_like(batch.shaped, math.nan)
+    per_token = {
+        "token_ids": rollouts.input_ids,
+        "relative_position": relative_position(mask),
+        "old_logp": scores.logp,
+        "entropy": scores.entropy,
+        "branching": scores.branching,
+        "gradient": scores.gradient * batch.shaped.abs(),
+        "polarity": scores.polarity,
+        "shaped_advantage": batch.shaped,
+        "logp_change": unknown if batch.logp_change is None else batch.logp_change,
+    }
+    columns = {
+        "step": [step] * len(asked),
+        "question": [q.text for q in asked],
+        "gold": [q.gold for q in asked],
+        "text": rollouts.texts,
+        "answer": [g.answer or "" for g in batch.grades],
+        "outcome": [
+            "truncated" if cut_off and g.outcome == "no answer" else g.outcome
+            for g, cut_off in zip(batch.grades, rollouts.truncated.tolist(), strict=True)
+        ],
+        "reward": batch.rewards.tolist(),
+        "length": rollouts.response_lengths.tolist(),
+        "truncated": rollouts.truncated.tolist(),
+        "perplexity": log_perplexity(scores.logp, mask).exp().tolist(),
+        "advantage": batch.advantages.tolist(),
+        "tokens": [
+            [tokenizer.decode([token]) for token in ids[row].tolist()]
+            for ids, row in zip(rollouts.input_ids, mask, strict=True)
+        ],
+    }
+    for name, values in per_token.items():  # as numpy arrays, which keep 32 bits
+        columns[name] = [v[row].numpy() for v, row in zip(values.cpu(), mask.cpu(), strict=True)]
+    path = folder / "rollouts" / f"step_{step}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_dict(columns).to_parquet(str(unfinished))
+    os.replace(unfinished, path)
+
+
+def write_summary(folder: Path, progress: Progress, entropy_change: dict | None) -> None:
+    """summary.json: that the run has ended, and its evaluations before and after."""
+    summary = {"steps": progress.step, "before": progress.before, "after": progress.latest}
+    if entropy_change:
+        summary["entropy_change"] = entropy_change
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+
+# -------------------------------------------------------------------------- stopping and going on
+
+
+def random_states() -> dict:
+    """All random state there is: sampling draws from torch's generators; questions from `drawn`."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": cuda, "mps": mps}
+
+
+def set_random_states(states: dict) -> None:
+    """Undo everything drawn since `random_states`."""
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_available() and states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.backends.mps.is_available() and states["mps"] is not None:
+        torch.mps.set_rng_state(states["mps"])
+
+
+def save_checkpoint(training) -> None:
+    """Write checkpoints/step_N beside the others, rename it into place, and drop the oldest.
+
+    training: train.py's. A crash at any moment leaves the earlier ones as they were. Raises OSError
+    where it cannot write.
+    """
+    folder, progress = training.folder, training.progress
+    checkpoint = folder / "checkpoints" / f"step_{progress.step}"
+    unfinished = checkpoint.with_name(f"unfinished_{progress.step}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        save_policy(training.policy, unfinished)
+        state = {
+            "optimizer": training.optimizer.state_dict(),
+            "random": random_states(),
+            "progress": dataclasses.asdict(progress),
+        }
+        torch.save(state, unfinished / "training_state.pt")
+    except Exception as error:  # safetensors and torch have their own for a full disk
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise OSError(f"the checkpoint {checkpoint} could not be written ({error})") from error
+    unfinished.rename(checkpoint)
+    for old in checkpoints(folder)[: -training.options.keep_checkpoints]:
+        shutil.rmtree(old)
+
+
+def load_checkpoint(checkpoint: Path, optimizer) -> Progress:
+    """Put the optimizer and the random states where they were; the weights load_policy has loaded."""
+    state = torch.load(checkpoint / "training_state.pt", map_location="cpu", weights_only=True)
+    optimizer.load_state_dict(state["optimizer"])
+    set_random_states(state["random"])
+    return Progress(**state["progress"])
+
+
+def forget_steps_after(folder: Path, step: int) -> None:
+    """Cut what a killed run wrote beyond its last checkpoint: it will be written again."""
+    lines = whole_lines(folder / "metrics.jsonl")
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    write_text(folder / "metrics.jsonl", "".join(kept))
+    for file in rollout_files(folder):
+        if step_of(file) > step:
+            file.unlink()
+
+
+@contextlib.contextmanager
+def interruptible():
+    """A list that stays empty until SIGINT or SIGTERM arrives, and then holds its number.
+
+    So the step under way is finished and saved. A second signal acts as usual.
+    """
+    caught = []
+
+    def catch(number, _):
+        caught.append(number)
+        signal.signal(number, usual[number])
+        tqdm.write("stopping after this step; once more to stop at once", file=sys.stderr)
+
+    usual = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------------------------- reading back
+
+
+READ_BACK = {"step", "accuracy", "entropy", "entropy_law", "eval_accuracy", "response_length"}
+READ_BACK |= {"branching_factor", *ENTROPY_CHANGES}
+READ_BACK |= {f"entropy_rollout_mean{rollouts}" for rollouts in ("", "_correct", "_wrong")}
+
+
+class Run(NamedTuple):
+    """What a run's folder holds beside its rollouts and checkpoints."""
+
+    folder: Path
+    config: dict  # every option
+    lines: list[dict]  # of metrics.jsonl, one a step
+    summary: dict  # {} until the run has ended
+
+
+def read_run(folder: Path) -> Run:
+    """A run as far as it has come; NaN reads as None.
+
+    A last line that was cut off is left out, and so is a step without an entropy, whose policy was broken.
+    Raises InputError where the folder is no run of train.py, or one of another version.
+    """
+
+    def read(text):
+        return json.loads(text, parse_constant=lambda _: None)
+
+    try:
+        config = read((folder / "config.json").read_text(encoding="utf-8"))
+        lines = [read(line) for line in whole_lines(folder / "metrics.jsonl")]
+        summary = folder / "summary.json"
+        summary = read(summary.read_text(encoding="utf-8")) if summary.exists() else {}
+        if not {"temperature", "group_size", "seed"} <= config.keys():
+            raise ValueError("config.json holds no options")
+        if missing := {name for line in lines for name in READ_BACK - line.keys()}:
+            raise ValueError(f"metrics.jsonl has lines without {min(missing)}")
+        lines = [line for line in lines if line["entropy"] is not None]
+        if summary and not {"steps", "before", "after"} <= summary.keys():
+            raise ValueError("summary.json holds no evaluations")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{folder} has no config.json: name the folder of a run of train.py"
+        ) from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{folder} is not as this train.py writes a run ({error}): make it again, or name another"
+        ) from None
+    return Run(folder, config, lines, summary)
+
+
+def read_rollouts(file: Path, columns: list[str], most: int | None = None):
+    """Those columns of the first `most` rows of a rollouts/step_N.parquet, a pyarrow.Table.
+
+    Raises InputError for a file that train.py has not written.
+    """
+    import pyarrow.parquet  # comes with datasets
+
+    try:
+        table = pyarrow.parquet.read_table(file, columns=columns).slice(0, most)
+        if missing := set(columns) - set(table.column_names):
+            raise ValueError(f"it has no column {min(missing)}")
+        return table
+    except (pyarrow.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{file} cannot be read ({reason}): delete or mend it") from None
+
+
+def rollout_files(folder: Path) -> list[Path]:
+    """The saved rollouts of a run, by step."""
+    return sorted((folder / "rollouts").glob("step_*.parquet"), key=step_of)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The finished checkpoints of a run, oldest first."""
+    return sorted((folder / "checkpoints").glob("step_*"), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The N of step_N or step_N.parquet."""
+    return int(path.name.partition(".")[0].removeprefix("step_"))
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file but for a last one that was cut off; [] without the file."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [line for line in lines if line.endswith("\n")]
