@@ -57,7 +57,7 @@ class Limit(Exception):
 WORK = contextvars.ContextVar("WORK", default=0)
 
 
-# ---- The words and signs that are known; each list may be added to ----------------------------------
+# ---- The words and signs that are known; each list may be added to ---------------------------------
 # fmt: off
 
 
@@ -550,12 +550,18 @@ def with_slack(value: tuple, tokens: list[str]) -> tuple:
 def between(a: tuple, b: tuple) -> tuple:
     """Two bounds as one relation: x > 1 and x < 3 is 1 < x < 3. Else the list of the two."""
     for low, high in ((a, b), (b, a)):
-        if not low[0] == high[0] == "relation" or not {*low[1], *high[1]} <= {"<", r"\le"}:
-            continue
-        ends, names = (low[2][0], high[2][-1]), (low[3], high[3], low[2][1])
-        in_order = rational(*ends) and ends[0][1] < ends[1][1]
-        if in_order and names == ((False, True), (True, False), high[2][0]):
-            return ("relation", low[1] + high[1], (*low[2], ends[1]), (False, True, False))
+        if low[0] != "relation" or high[0] != "relation":
+            break
+        (_, low_signs, low_sides, low_names), (_, high_signs, high_sides, high_names) = low, high
+        signs, sides = low_signs + high_signs, (*low_sides, high_sides[-1])
+        if (
+            (low_names, high_names) == ((False, True), (True, False))
+            and set(signs) <= {"<", r"\le"}
+            and low_sides[1] == high_sides[0]
+            and rational(sides[0], sides[2])
+            and sides[0][1] < sides[2][1]
+        ):
+            return ("relation", signs, sides, (False, True, False))
     return ("list", (a, b))
 
 
@@ -770,15 +776,15 @@ def decimal(token: str) -> Fraction:
 
 
 class Evaluation:
-    """The value of a term: a Fraction while rational, else a complex.
+    """The value of a term at one point: a Fraction while rational, else a complex.
 
-    At a point a symbol stands for a pseudo-random Fraction that its name and the point decide,
-    between 0.3 and 2.3, ten times that or a tenth, at every other point perhaps negative. `bent` tells that a
-    root or a logarithm has left the real line, where two spellings may be on different branches.
+    There a symbol stands for a pseudo-random Fraction that its name and the point decide: between 0.3
+    and 2.3, ten times that or a tenth, at every other point perhaps negative. `left_reals` tells that
+    a root or a logarithm was not real, where two spellings may be on different branches.
     """
 
     def __init__(self, point: int = 0):
-        self.point, self.bent = point, False
+        self.point, self.left_reals = point, False
 
     def value(self, term):
         """Raises Limit, or ArithmeticError or ValueError where there is no value."""
@@ -801,7 +807,7 @@ class Evaluation:
             raise Limit
         if max(above, below) > MAX_BITS:
             raise OverflowError
-        self.bent |= not is_real(value) and all(map(is_real, numbers))
+        self.left_reals |= not is_real(value) and all(map(is_real, numbers))
         return value
 
 
@@ -843,6 +849,10 @@ def power(a, b):
     return cmath.exp(exponent)
 
 
+def modulus(a):
+    return abs(a) if isinstance(a, Fraction) else complex(abs(a))
+
+
 def factorial(a):
     """n!, or the gamma function of a + 1 where a variable is sampled off the integers."""
     if not isinstance(a, Fraction) or a.denominator > 1 or a < 0:
@@ -863,40 +873,35 @@ def binomial(n, k):
     return factorial(n) / factorial(k) / factorial(n - k)
 
 
-FUNCTIONS = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "log", "exp")
-FUNCTIONS = {name: getattr(cmath, name) for name in FUNCTIONS}
-FUNCTIONS |= {"arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan, "ln": cmath.log}
-FUNCTIONS |= {"csc": lambda z: 1 / cmath.sin(z), "sec": lambda z: 1 / cmath.cos(z)}
-FUNCTIONS |= {"cot": lambda z: 1 / cmath.tan(z), "lg": cmath.log10}
-MATHEMATICAL = {*FUNCTIONS, *"ijked", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det"}
 OPERATORS = {"+": operator.add, "*": operator.mul, "/": operator.truediv, "^": power}
-OPERATORS |= {"|": lambda z: abs(z) if isinstance(z, Fraction) else complex(abs(z))}
-OPERATORS |= {"!": factorial, r"\binom": binomial, **FUNCTIONS}
+OPERATORS |= {"|": modulus, "!": factorial, r"\binom": binomial, **FUNCTIONS}
 
 
 def same_number(x, y, slack: float = 0) -> bool:
     """Whether two terms agree: once if they are constant, else at four good points of POINTS.
 
-    One disagreement at a good point decides. Where only one is good, the bent ones must agree as well.
+    One disagreement at a good point decides. Where only one is good, all that left the real line must
+    agree as well; where none is, two of those.
     """
     varies = has_symbols(x) or has_symbols(y)
-    good, bent = 0, []
+    good, elsewhere = 0, []
     for point in range(POINTS if varies else 1):
         evaluation = Evaluation(point)
         try:
             agree = close(evaluation.value(x), evaluation.value(y), slack, exact=not varies)
         except (ArithmeticError, ValueError):
             continue
-        if varies and evaluation.bent:
-            bent.append(agree)
+        if varies and evaluation.left_reals:
+            elsewhere.append(agree)
         elif not agree:
             return False
         elif (good := good + 1) == 4:
             break
-    return good > varies or (good + len(bent) > varies and all(bent))
+    return good > varies or (good + len(elsewhere) > varies and all(elsewhere))
 
 
 def close(p, q, slack: float, exact: bool) -> bool:
+    """Whether two numbers agree; exact: they are constants, so that no decimal may pass for a root."""
     if slack:
         return abs(p - q) <= slack * (1 + 1e-9)
     if isinstance(p, Fraction) and isinstance(q, Fraction):
@@ -943,47 +948,46 @@ def same_tokens(left: tuple, right: tuple) -> bool:
 
 def spoken(tokens: tuple) -> str:
     """All of it as letters in lower case, without articles and parentheses; "" if there is more."""
-    text = "".join(token for token in tokens if token not in ("(", ")", '"a', '"an', '"the'))
+    text = "".join(token for token in tokens if token not in ("(", ")", *ARTICLES))
     text = text.replace('"', "").replace("\\", "").lower()
     return text if text.isalpha() else ""
 
 
 def choice(tokens: tuple) -> tuple:
     """The letter and the value of an answer such as (D) 24, or of option B; else ()."""
-    if tokens[0] in ('"option', '"Option', '"choice', '"Choice') and len(tokens) > 1:
+    if tokens[0] in OPTION and len(tokens) > 1:
         return (tokens[1:], tokens[1:])
-    letters = [
-        t for before, t, after in zip(tokens, tokens[1:], tokens[2:]) if before + after == "()"
-    ]
-    is_choice = tokens[0] == "(" and tokens[2:3] == (")",) and letters in map(list, "ABCDEFGHIJ")
-    if not is_choice or tokens[3:4] in ((), *zip("^!/*_,=")) or not DENIALS.isdisjoint(tokens):
+    around = zip(tokens, tokens[1:], tokens[2:])
+    bracketed = [token for before, token, after in around if (before, after) == ("(", ")")]
+    if tokens[0] != "(" or tokens[2:3] != (")",) or bracketed not in [[c] for c in "ABCDEFGHIJ"]:
         return ()
-    return (tokens[1:2], tokens[3:]) if read(list(tokens[3:]))[0] != "list" else ()
+    value = tokens[3:]
+    if not value or value[0] in "^!/*_,=" or not DENIALS.isdisjoint(tokens):
+        return ()
+    return (tokens[1:2], value) if read(list(value))[0] != "list" else ()
 
 
 def same(a: tuple, b: tuple) -> bool:
+    """Whether two values are equal."""
     if a == b:
         return True
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
-    a, b = as_quotient(a, b[0]), as_quotient(b, a[0])
+    if "number" in (a[0], b[0]):
+        a, b = as_number(a), as_number(b)
     if a[0] != b[0] and "list" in (a[0], b[0]):  # "1/2 or 0.5" is one number
         items, other = (a[1], b) if a[0] == "list" else (b[1], a)
         return all(item[0] == "number" and same(item, other) for item in items)
     if a[0] != b[0] or a[0] in ("text", "infinity"):
         return False
     if a[0] == "number":
-        return same_quantity(a[1:], b[1:])
+        return same_quantity(a, b)
     return matched(a[1], b[1]) if a[0] == "list" else a[1] == b[1] and in_order(a[2], b[2])
 
 
-def as_quotient(value: tuple, other: str) -> tuple:
-    """The ratio 3:4 as 3/4, beside a number."""
-    if (
-        other == "number"
-        and value[:2] == ("tuple", ":")
-        and [v[0] for v in value[2]] == [other] * 2
-    ):
+def as_number(value: tuple) -> tuple:
+    """The ratio 3:4 as 3/4; any other value as it is."""
+    if value[:2] == ("tuple", ":") and [item[0] for item in value[2]] == ["number", "number"]:
         return ("number", ("/", value[2][0][1], value[2][1][1]), "", 0)
     return value
 
@@ -1004,7 +1008,8 @@ def matched(a: tuple, b: tuple) -> bool:
 
 
 def same_quantity(a: tuple, b: tuple) -> bool:
-    (x, unit_x, slack_x), (y, unit_y, slack_y) = a, b
+    """Whether two numbers are equal; 50% is 50 and 1/2."""
+    (_, x, unit_x, slack_x), (_, y, unit_y, slack_y) = a, b
     if unit_x and unit_y and unit_x != unit_y:
         return False
     slack = max(slack_x, slack_y)
@@ -1016,12 +1021,18 @@ def same_quantity(a: tuple, b: tuple) -> bool:
     )
 
 
+UNDIRECTED = {"=", r"\ne"}  # the sides may change places
+
+
 def same_relation(a: tuple, b: tuple) -> bool:
-    if a[0] == b[0] and a[1] == b[1]:
-        if in_order(a[2], b[2]) or (set(a[1]) <= {"=", r"\ne"} and in_order(a[2][::-1], b[2])):
+    """Whether a relation is the same as another value, which may be a relation too."""
+    if a[:2] == b[:2]:
+        (_, signs, left, left_names), (_, _, right, right_names) = a, b
+        if in_order(left, right) or (set(signs) <= UNDIRECTED and in_order(left[::-1], right)):
             return True
-        named = [{side for side, name in zip(v[2], v[3]) if name} for v in (a, b)]
-        return named[0].isdisjoint(named[1]) and proportional(a, b)
+        unknown = {side for side, is_name in zip(left, left_names) if is_name}
+        others = {side for side, is_name in zip(right, right_names) if is_name}
+        return unknown.isdisjoint(others) and proportional(signs, left, right)
     a, b = (without_name(value) if value[0] == "relation" else value for value in (a, b))
     return a is not None and b is not None and same(a, b)
 
@@ -1045,11 +1056,11 @@ def without_name(relation: tuple) -> tuple | None:
     return None
 
 
-def proportional(a: tuple, b: tuple) -> bool:
+def proportional(signs: tuple, left: tuple, right: tuple) -> bool:
     """Whether one relation is a constant multiple of the other, as x - 3 = 0 of 2x = 6."""
-    if len(a[1]) > 1 or any(side[0] != "number" for side in a[2] + b[2]):
+    if len(signs) > 1 or any(side[0] != "number" for side in left + right):
         return False
-    f, g = (("+", v[2][0][1], ("*", Fraction(-1), v[2][1][1])) for v in (a, b))
+    f, g = (("+", sides[0][1], signed("-", sides[1][1])) for sides in (left, right))
     ratio = ("/", f, g)
     for point in range(POINTS) if has_symbols(f) and has_symbols(g) else ():
         try:
@@ -1058,21 +1069,25 @@ def proportional(a: tuple, b: tuple) -> bool:
             continue
         if abs(factor) < TOLERANCE:  # 0 = 0 says nothing
             return False
-        same_side = set(a[1]) <= {"=", r"\ne"} or complex(factor).real > 0
-        return same_side and same_number(ratio, factor)
+        keeps_direction = set(signs) <= UNDIRECTED or complex(factor).real > 0
+        return keeps_direction and same_number(ratio, factor)
     return False
 
 
-# ---- Showing: value -> text ---------------------------------------------------------------------
+# ---- Showing: value -> text ----------------------------------------------------------------------
 
 
 def show(value) -> str:
-    """A value or a term as a person writes it."""
+    r"""A value (None where nothing could be read) or a term as a person writes it.
+
+    >>> show(parse(r"\{1, x < 2\}")), show(parse("2x + 1 cm"))
+    ('in any order: 1, x < 2', '((2 * x) + 1) cm')
+    """
     if isinstance(value, complex):
         return f"{value:.6g}" if value.imag else f"{value.real:.15g}"
     if isinstance(value, Fraction):
-        long = max(value.numerator.bit_length(), value.denominator.bit_length()) > 10_000
-        return "a very long number" if long else str(value)
+        is_long = max(value.numerator.bit_length(), value.denominator.bit_length()) > 10_000
+        return "a very long number" if is_long else str(value)
     if value is None:
         return "unreadable"
     kind, *parts = value
@@ -1085,7 +1100,9 @@ def show(value) -> str:
     if kind == "tuple":
         return parts[0][0] + ", ".join(map(show, parts[1])) + parts[0][-1]
     if kind == "relation":
-        return "".join(map(" {} {}".format, ("", *parts[0]), map(show, parts[1]))).strip()
+        signs, sides, _ = parts
+        rest = [f" {sign} {show(side)}" for sign, side in zip(signs, sides[1:])]
+        return (show(sides[0]) + "".join(rest)).strip()
     if kind in ("+", "*", "/", "^"):
         return f"({show(parts[0])} {kind} {show(parts[1])})"
     return f"{kind}({', '.join(map(show, parts))})"

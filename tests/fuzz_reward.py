@@ -1,8 +1,9 @@
 """Throw mutated answers and random bytes at the verifier: python tests/fuzz_reward.py --minutes 30
 
-The seeds are the answers of test_reward.py and those of any .jsonl files named (their texts gold, answer
-and response). Every case is graded as a box, as a sentence, or as it is, against another mutation. Told
-are exceptions, an answer that is not equal to itself, asymmetry, and calls over 50 ms + 1 ms per 10 kB.
+The seeds are the texts of test_answers.py and test_reward.py and those of any .jsonl files named (their
+texts gold, answer and response). Every case is graded as a box, as a sentence, or as it is, against
+another mutation. Told are exceptions, an answer that is not equal to itself, asymmetry, and calls over
+50 ms + 1 ms per 10 kB.
 """
 
 import argparse
@@ -15,9 +16,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-from test_reward import BOMBS, DIFFERENT, EQUAL, EXTRACTED
+from test_answers import BOMBS, DIFFERENT, EQUAL
+from test_reward import EXTRACTED
 
-from reward import grade, is_equivalent, parse, tokenize
+from answers import is_equivalent, parse, tokenize
+from reward import grade
 
 
 def mutate(rng: random.Random, text: str, seeds: list[str]) -> str:

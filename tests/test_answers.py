@@ -1,0 +1,686 @@
+"""The mathematics of an answer: what is read, which answers are the same, what is refused."""
+
+import itertools
+import math
+import random
+from fractions import Fraction
+
+import pytest
+
+from answers import is_equivalent
+
+EQUAL = [
+    # integers, decimals, separators, scientific notation
+    ("42.", "42"),
+    ("7.0", "7"),
+    (".5", "1/2"),
+    ("1,234", "1234"),
+    (r"1{,}234{,}567", "1234567"),
+    (r"10,\!080", "10080"),
+    (r"1\,600", "1600"),
+    ("3e8", r"3 \times 10^{8}"),
+    ("10^{-3}", "0.001"),
+    (r"0.1\overline{6}", "1/6"),
+    # fractions and mixed numbers
+    (r"\frac12", r"\dfrac{1}{2}"),
+    (r"\frac{1}2", "2/4"),
+    (r"\frac{24}{-25}", r"-\frac{24}{25}"),
+    ("1 4/5", "9/5"),
+    (r"-1\frac{4}{5}", "-1.8"),
+    # units and clutter
+    (r"50\%", "50"),
+    ("50%", "0.5"),
+    (r"\$18.90", "18.9"),
+    (r"30^\circ", "30 degrees"),
+    (r"15\text{ cm}^2", "15 square centimeters"),
+    ("6 apples", "6"),
+    (r"\left(\tfrac{1}{2},\,3\right)", "(0.5, 3)"),
+    (r"\textbf{93}", "93"),
+    (r"$\mathrm{odd}$", "odd"),
+    # roots, pi, powers, functions, symbols
+    (r"\sqrt{12}", r"2\sqrt3"),
+    (r"\frac{1}{\sqrt 3}", r"\frac{\sqrt{3}}{3}"),
+    (r"\sqrt{2}\sqrt{2}", "2"),
+    (r"\sqrt[3]{-8}", "-2"),
+    ("12*pi", r"12\pi"),
+    ("2^{1009}", r"2 \cdot 2^{1008}"),
+    ("5!", "120"),
+    (r"\log_2 8", "3"),
+    ("(x+1)^2", "x^2 + 2x + 1"),
+    (r"\sec^2 t - 1", r"\tan^2 t"),
+    ("-6i - 3", "-3-6i"),
+    ("6 - 5i", r"6 - 5\mathrm{i}"),
+    # tuples, lists, sets, intervals, matrices, relations
+    ("(100,200)", "(100, 200)"),
+    ("2, 1", "1,2"),
+    (r"\{3, 1\}", "1 and 3"),
+    (r"1 \pm \sqrt 2", r"1+\sqrt2, 1-\sqrt2"),
+    ("x = 3", "3"),
+    ("3 = x", "x = 3"),
+    ("2x = 6", "x - 3 = 0"),
+    ("x = 1 or x = 2", "1, 2"),
+    (r"x \in [0, 1)", r"0 \le x < 1"),
+    (r"(-\infty, 3)", "x < 3"),
+    ("x > 3", "3 < x"),
+    (r"(0,1) \cup (2,3)", r"(2,3)\cup(0,1)"),
+    (
+        r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+        r"\begin{bmatrix}1&2\\3&\frac82\end{bmatrix}",
+    ),
+    # words and choices
+    (r"\text{Yes}", "yes"),
+    (r"\text{an ellipse}", r"\text{ellipse}"),
+    (r"\text{(B)}", "b"),
+    # more of the notation of final answers
+    ("|x|", r"\sqrt{x^2}"),
+    ("2|x|", r"2\left|x\right|"),
+    ("||x|-1|", "|1-|x||"),
+    (r"\frac{\ln |t|}{3}-\frac{\ln |t+3|}{3}+C", r"C+\frac13\ln|t|-\frac13\ln|t+3|"),
+    (r"\left\lfloor\log _{2} n\right\rfloor+1", r"1+\lfloor\log_2 n\rfloor"),
+    (r"\lceil n/2 \rceil", r"\left\lceil \frac{n}{2}\right\rceil"),
+    (r"\sum_{k=1}^{5}(3 k+5)", r"\sum_{k=1}^5 (5+3k)"),
+    (r"\sum_{n=0}^{\infty} \frac{x^n}{n!}", r"\sum_{n=0}^\infty \dfrac{x^{n}}{n!}"),
+    (r"\int_0^1 x^2 dx", r"\int_{0}^{1} x^{2}\,dx"),
+    (r"\gcd(a,b)", r"\gcd(a, b)"),
+    (r"\cos 60^\circ", r"\frac12"),
+    (r"\sin(30^{\circ})", "0.5"),
+    (r"\tan^{-1}(2)", r"\arctan 2"),
+    (r"\sin^2 x", r"1-\cos^2 x"),
+    (r"\sin 2x", r"2\sin x\cos x"),
+    (r"\log_{10} 100", "2"),
+    (r"\frac{\log 8}{\log 2}", "3"),
+    (r"e^{i\pi}", "-1"),
+    (r"\ln(e^2)", "2"),
+    (r"\exp(2)", "e^2"),
+    (r"\frac{(2n)!}{n!n!}", r"\frac{(2n)!}{(n!)^2}"),
+    (r"\binom{10}{3}", "120"),
+    (r"\frac{1}{2004!}", "1/2004!"),
+    (r"\mathbb{R}", r"(-\infty,\infty)"),
+    (r"x \in \mathbb{R}", r"\mathbb R"),
+    (r"\{x \mid x > 2\}", r"(2,\infty)"),
+    (r"\{x : 0 \le x \le 1\}", "[0,1]"),
+    (r"x<1 \text{ or } x>3", r"(-\infty,1)\cup(3,\infty)"),
+    (r"(-\infty,1]\cup[3,\infty)", r"x\le 1 or x\ge 3"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", "(1,2)"),
+    (r"\langle 1,2,3\rangle", "(1,2,3)"),
+    (r"\begin{bmatrix}1&2\\3&4\end{bmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    (r"\vec{v}+\vec{w}", r"\vec{w}+\vec{v}"),
+    ("y'' + y = 0", "y''=-y"),
+    (r"\text{(D) } 24", "D"),
+    (r"\textbf{(D)}\ 24", "24"),
+    (r"(C)\ 3", r"\text{(C) } 3"),
+    ("1 000 000", "1000000"),
+    ("1.234.567", "1234567"),
+    ("1.234,56", "1234.56"),
+    ("１２", "12"),
+    (r"\approx 8.24 \text{ mph}", "8.2371"),
+    (r"x \approx 1.7115", "1.71149"),
+    (r"34\text{ sq. units}", "34"),
+    (r"15\text{ cm}^2", r"15\,\mathrm{cm}^2"),
+    (r"5\text{ m/s}", "5 m/s"),
+    (r"106^\circ", "106 degrees"),
+    (r"12\text{th}", "12"),
+    ("3:4", "3/4"),
+    (r"\frac{3}{4}", "3 : 4"),
+    ("A'B'", "B'A'"),
+    (r"0.\overline{142857}", "1/7"),
+    (r"0.1\bar{6}", "1/6"),
+    (r"2.5\%", "2.5"),
+    (r"10\text{:}30\text{ AM}", "10:30 a.m."),
+    ("x=3,y=4", "y=4,x=3"),
+    (r"y=-\frac12 x+\frac34", "2x+4y-3=0"),
+    ("f(x)=x^2", "x^2"),
+    (r"\text{No}", "no"),
+    (r"\text{red}", "red"),
+    (r"\text{east}", "East"),
+    (r"\text{an ellipse}", "ellipse"),
+    (r"\emptyset", r"\varnothing"),
+    (r"\sqrt{-4}", "2i"),
+    ("(-8)^{1/3}", "-2"),
+    (r"\sqrt[3]{16}", r"2\sqrt[3]{2}"),
+    ("2^{2/3}", r"\sqrt[3]{4}"),
+    (r"\frac{\sqrt{18x^3}}{1}", r"3x\sqrt{2x}"),
+    (r"\sqrt{x-5}", "(x-5)^{1/2}"),
+    (r"\log((x-3)(x-4))", r"\log(x-3)+\log(x-4)"),
+    (r"\frac{x^2-1}{x-1}", "x+1"),
+    ("a^{m+n}", "a^m a^n"),
+    ("2^{n+1}", r"2\cdot 2^n"),
+    (r"\frac{1}{\sqrt{2}}+\frac{1}{\sqrt 3}", r"\frac{\sqrt2}{2}+\frac{\sqrt3}{3}"),
+    (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2"),
+    (r"\cos\frac{\pi}{5}", r"\frac{1+\sqrt5}{4}"),
+    (r"3.0 \times 10^8", "3e8"),
+    (r"6.02\cdot10^{23}", "6.02e23"),
+    (r"k\pi, k\in\mathbb{Z}", r"\pi k, k \in \mathbb{Z}"),
+    ("(x,y)=(1,2)", "(1,2)"),
+    (r"\left\{\frac{1}{2},3\right\}", "{3, 0.5}"),
+    (r"\pm\sqrt{2}", r"\sqrt2,-\sqrt2"),
+    (
+        r"\frac{-b\pm\sqrt{b^2-4ac}}{2a}",
+        r"\frac{-b+\sqrt{b^2-4ac}}{2a}, \frac{-b-\sqrt{b^2-4ac}}{2a}",
+    ),
+    ("[-2,7]", r"-2\le x\le 7"),
+    (r"x\geq 5", r"[5,\infty)"),
+    (r"5 \le x", r"x\ge5"),
+    (r"\frac{1}{7}\triangle ABC", r"\triangle ABC/7"),
+    (r"\angle ABC = 90^\circ", r"\angle ABC=90"),
+    (r"m\angle A=30", "30"),
+    ("P(A)=0.3", "0.3"),
+    (r"\$32,\!348", "32348"),
+    ("32348 dollars", r"\$32,348.00"),
+    ("-0", "0"),
+    (r"\frac{a}{b}\cdot c", "ac/b"),
+    (r"\left(\frac{1}{2}\right)^{n}", "2^{-n}"),
+    (r"x^{\frac12}", r"\sqrt{x}"),
+    (r"e^{-\frac{t}{RC}}", "e^{-t/(RC)}"),
+    ("i^2", "-1"),
+    (r"\frac{1}{1+i}", r"\frac{1-i}{2}"),
+    ("|3-4i|", "5"),
+    (r"\cot x", r"1/\tan x"),
+    (r"\sec x", r"\frac{1}{\cos x}"),
+    (r"x \equiv 3 \pmod{7}", r"x\equiv 3\pmod 7"),
+    ("(0,1),(1,0)", "(1,0),(0,1)"),
+    (r"\text{true}", "True"),
+    (r"2,4,\ldots,100", "2,4,...,100"),
+    (r"\boxed{5}", "5"),
+    (r"\text{5 apples}", "5"),
+    (r"5\text{ hours}", "5 hours"),
+    (r"1\frac12", "3/2"),
+    (r"-2\frac{1}{3}", "-7/3"),
+    (r"\frac{\pi}{2}+2k\pi", r"2k\pi+\frac{\pi}2"),
+    ("C_1e^{2x}+C_2e^{-x}", "C_2 e^{-x}+C_1 e^{2x}"),
+    ("x^2+y^2=1", "2x^2+2y^2=2"),
+    (r"\frac{x^2}{4}+\frac{y^2}{9}=1", "9x^2+4y^2=36"),
+    (r"n\geq 3", r"[3,\infty)"),
+    (r"50\%", r"\frac12"),
+    (r"17\text{ or }18", "17,18"),
+    (r"\{(1,2),(3,4)\}", "(3,4),(1,2)"),
+    ("a_{n}=2n+1", "a_n=1+2n"),
+    ("S_{MBCN}:S=7:32", "7:32"),
+    (r"\sqrt{2}\approx1.414", r"\sqrt2"),
+    (r"\left(-\infty,\frac{1}{2}\right]", r"(-\infty, 0.5]"),
+    (r"2\mathbf{i}+3\mathbf{j}", r"3\mathbf{j}+2\mathbf{i}"),
+    (r"\hat{i}+2\hat{j}", r"2\hat j+\hat i"),
+    (r"-\frac{\sqrt{3}}{2}i+\frac12", r"\frac{1-i\sqrt3}{2}"),
+    (r"0.5^{\circ}", r"\frac12 degrees"),
+    (r"\text{B, C}", "B,C"),
+    (r"\text{A and B}", "A, B"),
+    (r"\text{Monday}", "monday"),
+    ("y=2", "2"),
+    ("n=7", "7"),
+    ("$12$", "12"),
+    (r"\(12\)", "12"),
+    (r"\displaystyle\frac12", "1/2"),
+    (r"\frac{1}{2}\ \mathrm{cm}", "0.5 cm"),
+    ("1{,}000.5", "1000.5"),
+    ("3^{3^2}", "19683"),
+    ("2^{10}-1", "1023"),
+    ("9!", "362880"),
+    (r"\sqrt{2}^{2}", "2"),
+    (r"\log_{\sqrt2} 4", "4"),
+    # what an adversary found
+    (r"\frac{n(n+1)}{2}", r"\binom{n+1}{2}"),
+    (r"\sqrt{x^4}", "x^2"),
+    (r"-\frac{x}{\sqrt{1-x^2}}", r"\frac{-x}{\sqrt{1-x^2}}"),
+    (r"n\cdot 2^{n-1}", "n2^{n-1}"),
+    (r"\frac{mg}{k}", r"\frac{m g}{k}"),
+    (r"{3\over 4}", "3/4"),
+    (r"{10\choose 3}", "120"),
+    (r"2\ \frac{1}{3}", r"2~\frac{1}{3}"),
+    (r"1\!,\!234", "1234"),
+    (r"\text{-}7", "{-}7"),
+    (r"\bigg(1,2\bigg)", "(1,2)"),
+    (r"60\text{ miles per hour}", "60 mph"),
+    (r"9.8\text{ m/s}^2", "9.8"),
+    (r"5 \mathrm{~kg} \cdot \mathrm{m} / \mathrm{s}^{2}", "5"),
+    (r"150 \text{ four-digit numbers}", "150"),
+    (r"17^{\text{th}}", "17"),
+    (r"{1011}_2", "1011_2"),
+    (r"\text{gcd}(m,n)", r"\gcd(m,n)"),
+    ("D. 24", "24"),
+    ("D) 24", "D"),
+    (r"\text{Option B}", "B"),
+    ("m+n=12", "12"),
+    ("|z|=5", "5"),
+    (r"\cos\angle ABC = \frac12", "0.5"),
+    ("y(x)=Ce^{2x}", "y=Ce^{2x}"),
+    (r"x = k\pi, k\in\mathbb{Z}", r"x = \pi k"),
+    (r"x\neq 1", r"(-\infty,1)\cup(1,\infty)"),
+    (r"\mathbb{R}\setminus\{0\}", r"x \ne 0"),
+    (r"x \ge -2 \text{ and } x < 5", r"-2 \le x < 5"),
+    (r"\text{all real numbers}", r"(-\infty,\infty)"),
+    (r"\begin{cases} a=2\\ b=3\end{cases}", "a=2, b=3"),
+    (r"\frac12 \text{ or } 0.5", "1/2"),
+    (r"3 \text{ to } 4", "3:4"),
+    (r"\{ \}", r"\text{the empty set}"),
+    ("P(3,-4)", "(3,-4)"),
+    (r"3x10^8", "3e8"),
+]
+
+DIFFERENT = [
+    ("-7", "7"),
+    ("7", "8"),
+    ("1, 234", "1234"),  # a list
+    ("1,234", "234"),
+    ("123,45", "12345"),  # no well-formed separator
+    ("1.2", "1,2"),
+    ("0.333333", "1/3"),  # exact things have no tolerance
+    ("3.14159265358979", r"\pi"),
+    ("22/7", r"\pi"),
+    ("12345678901234567891", "12345678901234567890"),
+    ("1000000000000 + x", "1000000000001 + x"),
+    ("2 7", "14"),  # no product is meant
+    ("7 2", "7"),
+    (r"7\text{8}", "7"),
+    ("1/0", "1"),
+    ("50%", "5"),
+    ("5 million", "5"),
+    ("3 cm", "3 m"),
+    ("5 cm^3", "5 cm^2"),
+    ("3 am", "3 pm"),
+    ("(1, 2)", "(2, 1)"),
+    ("(1, 2)", "[1, 2]"),
+    ("(1, 2)", "1, 2"),
+    ("1, 1, 2", "1, 2, 2"),
+    ("7, 8", "7"),
+    (r"\pm 2", "2"),
+    ("x < 3", r"x \le 3"),
+    ("x = 3", "y = 3"),
+    ("y = 2x + 3", "x = 2y + 3"),
+    ("204_5", "204_6"),
+    ("204_5", "204"),
+    ("6 + 5i", "6 - 5i"),
+    ("x_1", "x_2"),
+    ("|x|", "x"),
+    ("I(0)e^{-t}", "I(0)e^{t}"),  # a value of a function is no product with 0
+    ("e^{-10^9}", "e^{-10^8}"),  # both round to 0
+    ("3:4", "4:3"),
+    ("(A)", "B"),
+    ("not even", "even"),
+    ("even", "neve"),  # a word is no product of letters
+    ("not 7", "7"),
+    ("7 is wrong", "7"),
+    (r"\infty", "8"),
+    (r"\infty - \infty", "0"),
+    ("", "0"),
+    (r"\ln x", r"\log_2 x"),
+    ("1/2004!", "1/2006!"),
+    ("7", r"\neq 7"),
+    ("8=7", "7"),
+    ("1=2=7", "7"),
+    ("7", "not 7"),
+    (r"\sqrt{x^2}", "x"),
+    (r"\sum_{k=1}^n k", r"\sum_{k=1}^m k"),
+    (r"\sum_{k=1}^n k", r"\sum_{k=0}^n k"),
+    (r"\int_0^1 x", r"\int_0^2 x"),
+    (r"\lfloor x\rfloor", "x"),
+    (r"\lfloor x\rfloor", r"\lceil x\rceil"),
+    (r"\gcd(a,b)", r"\gcd(a,c)"),
+    (r"\vec{v}", "v"),
+    ("(D) 24", "(C) 24"),
+    ("(D) 24", "C"),
+    ("(D) 24", "25"),
+    (r"\approx 8.24", "8.25"),
+    ("8.24", "8.2371"),
+    ("n!", "(n-1)!"),
+    ("x>3", r"x\ge3"),
+    ("x>3", "y>3"),
+    (r"(-\infty,1)\cup(3,\infty)", r"(-\infty,1]\cup(3,\infty)"),
+    (r"\mathbb{R}", r"\mathbb{Z}"),
+    (r"\cos 60", r"\frac12"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", "(2,1)"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&3\\2&4\end{pmatrix}"),
+    ("1 000", "1"),
+    ("1,2,3", "1,2"),
+    (r"\text{even}", r"\text{odd}"),
+    (r"\text{not even}", r"\text{even}"),
+    ("19132", "19133"),
+    (r"\frac{1}{3}", "0.333"),
+    (r"\pi", "3.14"),
+    ("e^2", "7.389056"),
+    ("10:30 AM", "10:30 PM"),
+    ("5 cm", "5 m"),
+    (r"\sin x", r"\sin y"),
+    ("a+b", "a-b"),
+    ("x^2", "x^3"),
+    ("f(x)=2x", "f(x)=3x"),
+    ("y=2x", "y=-2x"),
+    ("52", "52 or 54"),
+    ("7", "7!"),
+    (r"\infty", r"-\infty"),
+    ("0", r"\emptyset"),
+    ("0", r"\infty-\infty"),
+    (r"\frac{0}{0}", "0"),
+    ("1", "i"),
+    ("2^{1009}", "2^{1010}"),
+    (r"\sqrt{3}", r"\sqrt{2}"),
+    ("x+y=1", "x-y=1"),
+    ("x=1", "x=-1"),
+    ("k=2n-1", "k=-(2n-1)"),
+    ("1.5", "15"),
+    (r"\overline{AB}", "AB"),
+    ("12", r"\text{twelve or thirteen}"),
+    (r"\alpha", "a"),
+    ("3", "3i"),
+    (r"30^\circ", r"60^\circ"),
+    ("1e-3", "1e-4"),
+    (r"\frac12", "2"),
+    (r"\text{(A)}", r"\text{(B)}"),
+    ("7", "77"),
+    ("10^{100}", "10^{101}"),
+    ("100!", "101!"),
+    (r"\log 2", r"\log 3"),
+    (r"\frac{100!}{2^{50}}", r"\frac{100!}{2^{51}}"),
+    ("(1,2)", "[1,2]"),
+    ("y''", "y'"),
+    ("2x", "2y"),
+    # what an adversary found
+    ("x+y=y+x", "y=2x+3"),  # 0 = 0 says nothing
+    ("2x=2x", "x=5"),
+    (r"x-x \ne 0", r"x \ne 5"),
+    ("(A)(B)(C)(D)(E)", "C"),
+    ("(B) or (C)", "B"),
+    ("(B) 24 or (C) 25", "B"),
+    ("(B) 24, 25", "B"),
+    ("(B) is wrong", "B"),
+    ("(B)^2", "B"),
+    ("(B) 24", "C"),
+    ("18 nineteen", "18"),
+    (r"18 \text{ perhaps nineteen}", "18"),
+    (r"18\text{ tenths}", "18"),
+    (r"18\text{ negative}", "18"),
+    (r"a \cap b", r"A \cap B"),
+    (r"1+2+\cdots+2^{n+1}", r"1+2+\cdots+2^n+1"),
+    (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    (r"\{\emptyset\}", r"\emptyset"),
+    (r"5\text{ J}", r"5\text{ kJ}"),
+    (r"\overline{acb}", r"\overline{abc}"),
+    ("x=1, y=1", "1"),
+    ("x^2=7", "7"),
+    (r"\text{not } x = 7", "7"),
+    (r"\text{not} = 7", "7"),
+    ("x<1 and x>3", r"1<x<3"),
+    ("I=-e^{-40t}(2\\cos 30t-86)", "I=-e^{-40t}(2\\cos 31t-86)"),
+]
+
+
+@pytest.mark.parametrize("one, other", EQUAL)
+def test_two_spellings_of_one_answer_are_equivalent_both_ways(one, other):
+    assert is_equivalent(one, other)
+    assert is_equivalent(other, one)
+
+
+@pytest.mark.parametrize("one, other", DIFFERENT)
+def test_different_answers_are_not_equivalent_either_way(one, other):
+    assert not is_equivalent(one, other)
+    assert not is_equivalent(other, one)
+    assert is_equivalent(one, one)
+
+
+def test_a_rounded_answer_stands_for_what_rounds_to_it_and_an_exact_one_does_not():
+    assert is_equivalent(r"\approx 0.33", r"\frac13")
+    assert is_equivalent(r"x \approx 1.41", r"x = \sqrt{2}")
+    assert is_equivalent(r"\approx 2.5", "2.45")  # half a unit of the last digit, and no more
+    assert not is_equivalent(r"\approx 2.5", "2.4499")
+    assert not is_equivalent(r"\approx 0.34", r"\frac13")
+    assert not is_equivalent("0.33", r"\frac13")
+    assert is_equivalent(r"\frac{\sqrt3}{3} \approx 0.577", r"\frac{1}{\sqrt3}")
+    assert not is_equivalent(r"\frac{\sqrt3}{3} \approx 0.577", "0.577")
+
+
+def test_floats_agree_to_the_stated_tolerance():
+    """Relative 1e-11: half of it passes, twice it does not; and no decimal passes for pi."""
+    for scale in (1, 10**20):
+        near, far = (f"{scale}(1+{k}/10^{{12}})" for k in (5, 20))
+        assert is_equivalent(rf"{near}\pi", rf"{scale}\pi")
+        assert not is_equivalent(rf"{far}\pi", rf"{scale}\pi")
+    assert not is_equivalent("3.14159265358979323846", r"\pi")
+
+
+def test_random_rational_expressions_have_the_value_of_exact_arithmetic():
+    """Random trees written down next to their Fraction; then one unit in the last place off."""
+    rng = random.Random(0)
+
+    def tree(depth):
+        if depth == 0:
+            n = rng.randint(1, 99)
+            return rng.choice([(str(n), Fraction(n)), (f"{n / 10}", Fraction(n, 10))])
+        (a, x), (b, y) = tree(depth - 1), tree(rng.randint(0, depth - 1))
+        if y and rng.random() < 0.3:
+            return rf"\frac{{{a}}}{{{b}}}", x / y
+        return rng.choice(
+            [
+                (f"({a}+{b})", x + y),
+                (f"({a}-{b})", x - y),
+                (f"({a})({b})", x * y),
+                (rf"{{{a}}} \cdot {b}", x * y),
+                (f"-({a})^2", -x * x),
+            ]
+        )
+
+    for _ in range(200):
+        text, value = tree(rng.randint(1, 4))
+        assert is_equivalent(text, f"{value.numerator}/{value.denominator}"), text
+        assert not is_equivalent(text, f"{value.numerator + 1}/{value.denominator}"), text
+
+
+# Random expressions of the next test: ("+", a, b), ("*", a, b), ("/", a, b), ("^", a, 2), ("sqrt", a),
+# ("sin", a), an integer or a variable.
+
+
+def random_expression(rng, depth):
+    if depth == 0:
+        return rng.choice([rng.randint(2, 30), *"xyn"])
+    kind = rng.choice("+++***/^rs")
+    a = random_expression(rng, depth - 1)
+    if kind in "+*/":
+        return (kind, a, random_expression(rng, rng.randint(0, depth - 1)))
+    return {"^": ("^", a, rng.randint(2, 3)), "r": ("sqrt", a), "s": ("sin", a)}[kind]
+
+
+def rewritten(rng, tree):
+    """The same by the laws of arithmetic: shuffled, distributed, or a fraction inverted."""
+    if not isinstance(tree, tuple):
+        return tree
+    kind, a, *b = (rewritten(rng, part) if isinstance(part, tuple) else part for part in tree)
+    if kind in "+*" and rng.random() < 0.5:
+        a, b = b[0], [a]
+    if kind == "*" and isinstance(a, tuple) and a[0] == "+" and rng.random() < 0.5:
+        return ("+", ("*", a[1], b[0]), ("*", a[2], b[0]))
+    if kind == "/" and rng.random() < 0.5:
+        return ("*", a, ("/", 1, b[0]))
+    return (kind, a, *b)
+
+
+def mutated(rng, tree):
+    """One leaf or one operator changed."""
+    if isinstance(tree, int):
+        return tree + rng.choice([-1, 1, 10])
+    if isinstance(tree, str):
+        return rng.choice([v for v in "xyn" if v != tree] + [rng.randint(2, 9)])
+    kind, *parts = tree
+    if kind in "+*/" and rng.random() < 0.2:
+        return (rng.choice([k for k in "+*/" if k != kind]), *parts)
+    k = rng.randrange(len(parts))
+    return (kind, *parts[:k], mutated(rng, parts[k]), *parts[k + 1 :])
+
+
+def written(rng, tree):
+    """One of the spellings of LaTeX and plain text."""
+    if not isinstance(tree, tuple):
+        return str(tree)
+    kind, *parts = tree
+    a, b = [*(written(rng, part) for part in parts), ""][:2]
+    spellings = {
+        "+": ["({a}+{b})", r"\left({a} + {b}\right)", "[{a}+{b}]"],
+        "*": ["({a})({b})", r"{{{a}}} \cdot {{{b}}}", r"({a}) \times ({b})", "({a})*({b})"],
+        "/": [r"\frac{{{a}}}{{{b}}}", r"\dfrac{{{a}}}{{{b}}}", "(({a})/({b}))"],
+        "^": ["({a})^{b}", "({a})^{{{b}}}"],
+        "sqrt": [r"\sqrt{{{a}}}", "({a})^{{1/2}}", r"({a})^{{\frac12}}", "sqrt({a})"],
+        "sin": [r"\sin({a})", r"\sin\left({a}\right)", r"\sin{{{a}}}", "sin({a})"],
+    }
+    return rng.choice(spellings[kind]).format(a=a, b=b)
+
+
+def computed(tree, variables):
+    if not isinstance(tree, tuple):
+        return variables.get(tree, tree)
+    kind, *parts = tree
+    a, b = [*(computed(part, variables) for part in parts), None][:2]
+    if kind == "+":
+        return a + b
+    if kind == "*":
+        return a * b
+    if kind == "/":
+        return a / b
+    return {"^": lambda: a**b, "sqrt": lambda: math.sqrt(a), "sin": lambda: math.sin(a)}[kind]()
+
+
+def test_random_expressions_equal_their_rewritings_and_never_their_mutations():
+    rng = random.Random(0)
+    counts = [0, 0]
+    while min(counts) < 300:
+        tree = random_expression(rng, rng.randint(1, 3))
+        text = written(rng, tree)
+        same = written(rng, rewritten(rng, tree))
+        changed = mutated(rng, tree)
+        points = [{v: rng.uniform(0.5, 2) for v in "xyn"} for _ in range(3)]
+        try:
+            pairs = [(computed(tree, point), computed(changed, point)) for point in points]
+        except (ValueError, OverflowError):  # a root of a negative number
+            continue
+        if max(abs(p) for pair in pairs for p in pair) > 1e9:
+            continue
+        assert is_equivalent(text, same), (text, same)
+        counts[0] += 1
+        if all(abs(p - q) > 1e-6 * max(abs(p), abs(q)) for p, q in pairs):
+            assert not is_equivalent(text, written(rng, changed)), (text, changed)
+            counts[1] += 1
+
+
+def test_equivalence_is_reflexive_and_symmetric_on_everything():
+    rng = random.Random(0)
+    answers = sorted({answer for pair in EQUAL + DIFFERENT for answer in pair})
+    assert all(is_equivalent(answer, answer) for answer in answers)
+    for one, other in rng.sample(list(itertools.combinations(answers, 2)), 4000):
+        assert is_equivalent(one, other) == is_equivalent(other, one), (one, other)
+    soup = (
+        r"\frac \sqrt { } ( ) [ ] 1 2 12 x e ^ _ + - * / ! , . = < | : \pm \cup \text{cm} % \circ"
+    )
+    soup = [*soup.split(), r"\infty", r"\sin", "or", r"\{", r"\}", r"\begin{pmatrix}", " ", "\\"]
+    soup += [r"\approx", r"\lfloor", r"\rfloor", r"\sum", r"\hat", r"\in", r"\reals", "'", "(D)"]
+    for _ in range(4000):
+        one, other = ("".join(rng.choices(soup, k=rng.randint(1, 9))) for _ in range(2))
+        assert is_equivalent(one, one), one
+        assert is_equivalent(one, other) == is_equivalent(other, one), (one, other)
+
+
+# Where math-verify 0.9.0 judges otherwise, settled by hand: answer, gold, what is right, why.
+SETTLED = [
+    (r"\cos 60^\circ", r"\frac12", True, "an angle in degrees"),
+    (r"e^{i\pi}", "-1", True, "Euler"),
+    (r"\frac{1}{1+i}", r"\frac{1-i}{2}", True, "multiply by 1-i"),
+    ("|3-4i|", "5", True, "the modulus"),
+    (r"\sqrt{-4}", "2i", True, "the principal root"),
+    ("(-8)^{1/3}", "-2", True, "the real cube root of a real number"),
+    (r"\sqrt{18x^3}", r"3x\sqrt{2x}", True, "real only where x is positive, and there the same"),
+    (r"x \in \mathbb{R}", r"\mathbb R", True, "a set, named or not"),
+    (r"\{x \mid x > 2\}", r"(2,\infty)", True, "a set by its rule"),
+    (r"x\geq 5", r"[5,\infty)", True, "an inequality is its interval"),
+    (r"x<1 \text{ or } x>3", r"(-\infty,1)\cup(3,\infty)", True, "so is a pair of them"),
+    (r"\langle 1,2,3\rangle", "(1,2,3)", True, "a vector in two spellings"),
+    (r"\text{(D) } 24", "D", True, "the letter of a choice that gives its value too"),
+    (r"1\,600", "1600", True, "a thin space between thousands"),
+    ("1.234.567", "1234567", True, "two points cannot be decimal points"),
+    (r"0.1\bar{6}", "1/6", True, "a repeating decimal"),
+    (r"2.5\%", "2.5", True, "a percent sign may be left out"),
+    (r"\text{an ellipse}", "ellipse", True, "an article"),
+    (r"\emptyset", r"\varnothing", True, "two signs of the empty set"),
+    (r"3.0 \times 10^8", "3e8", True, "scientific notation in two spellings"),
+    (r"\frac{a}{b}\cdot c", "ac/b", True, "a product of variables"),
+    (r"\frac{-b\pm\sqrt{b^2-4ac}}{2a}", r"\frac{-b-\sqrt{b^2-4ac}}{2a}, \frac{-b+\sqrt{b^2-4ac}}{2a}", True, "both signs"),
+    ("204_5", "204_6", False, "another base"),
+    ("1/2004!", "1/2006!", False, "tiny is not equal"),
+    (r"\neq 7", "7", False, "the contrary"),
+    ("8=7", "7", False, "an untruth"),
+    (r"\sum_{k=1}^n k", r"\sum_{k=0}^{n+1} k", False, "other bounds"),
+    (r"\gcd(a,b)", r"\gcd(a,c)", False, "another argument"),
+    ("7.389056", "e^2", False, "a decimal is exact unless it is marked as rounded"),
+    ("5 cm", "5 m", False, "units contradict each other"),
+    ("y''", "y'", False, "another derivative"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer, gold, right, why", SETTLED)
+def test_disagreements_with_math_verify_are_settled_by_hand(answer, gold, right, why):
+    assert is_equivalent(answer, gold) is is_equivalent(gold, answer) is right, why
+
+
+def test_generated_answers_are_judged_as_math_verify_judges_them():
+    oracle = pytest.importorskip("math_verify")
+    rng = random.Random(0)
+    forms = [
+        lambda n, d: rf"\frac{{{n}}}{{{d}}}",
+        lambda n, d: rf"-\frac{{{n}}}{{{d}}}",
+        lambda n, d: f"{n}/{d}",
+        lambda n, d: str(n),
+        lambda n, d: rf"{d}\sqrt{{{n}}}",
+        lambda n, d: rf"\frac{{{n}\pi}}{{{d}}}",
+        lambda n, d: rf"\frac{{{n}}}{{\sqrt{{{d}}}}}",
+        lambda n, d: f"({n},{d})",
+        lambda n, d: f"[{n},{n + d})",
+        lambda n, d: rf"\{{{n},{d}\}}",
+        lambda n, d: rf"\{{{d},{n}\}}",
+        lambda n, d: f"{n}x^2+{d}",
+        lambda n, d: f"{d}+{n}x^2",
+        lambda n, d: rf"\frac{{x+{n}}}{{{d}}}",
+        lambda n, d: rf"\frac{{{n}}}{{{d}}}+\frac{{x}}{{{d}}}",
+        lambda n, d: f"2^{{{n}}}",
+    ]
+    for _ in range(150):
+        a, b, c, d = rng.randint(1, 4), rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 3)
+        one, other = rng.choice(forms)(a, b), rng.choice(forms)(c, d)
+        parsed = [oracle.parse(f"${text}$", parsing_timeout=None) for text in (one, other)]
+        expected = oracle.verify(*parsed, timeout_seconds=None)
+        assert is_equivalent(one, other) == expected, (one, other)
+
+
+BOMBS = [
+    "9**9**9",
+    "10^{10^{10}}",
+    r"10^{10^{10}} \bmod 11",
+    r"\frac{10^{1000000}!}{7}",
+    r"\binom{10^9}{5 \cdot 10^8}",
+    "1e999999999",
+    "9" * 5000,  # over the limit of int()
+    "9" * 1900,
+    "1000!" * 90,
+    "(300!)^" * 60 + "2",
+    "2^" * 240 + "2",
+    r"\frac" * 499,
+    r"\sqrt" * 499 + "2",
+    "(" * 400,
+    "-" * 1900 + "8",
+    "{" * 100_000 + "}" * 100_000,
+    r"\boxed{" * 100_000,
+    r"\pm" * 400,
+    ",".join("8" * 400),
+    "*".join(["(2^{4000}+1)"] * 38),
+    "__import__('os').system('exit')",
+    "\x00",
+    "\ud800",
+    "x_\ud800",
+    "²³",
+    r"\x" * 60 + "!",
+    "(x+1)" * 120,
+    "+".join(["(x+1)^{300}"] * 60),
+    "+".join(rf"\frac{{1}}{{{n}}}" for n in range(1, 60)),
+    r"\prod_{k=1}^{10^9} k",
+    "1/" * 240 + "3",
+    "(" + "8," * 240 + "8)",
+    r"\begin{pmatrix}" + "8&" * 240 + "8",
+    "٧",
+    "\\",
+    "0^{-1}",
+    r"\sqrt[0]{2}",
+    r"\log_1 2",
+]
