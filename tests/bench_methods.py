@@ -5,7 +5,7 @@
 
 All runs have the same budget and start from the same warmed-up policy; a seed decides the questions and
 the sampling. As many run at a time as there are cores, with one thread each. What was interrupted goes on
-at the next call. A run is a folder of train.py under runs/bench, for `entropy.py` and `analyze.py` as well.
+at the next call. A run is a folder of train.py under runs/bench, for `analyze.py` as well.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from analyze import t_quantile
+from analysis.effects import t_quantile
 
 BASELINE = "clip-higher"
 # The perplexity method at ten times the paper's strength: 0.01 changes an advantage by about 1 %.
@@ -105,7 +105,7 @@ def measured(folder: Path) -> dict[str, float]:
 def half_width(values: list[float], power: bool = False) -> float:
     """Half of the 95 % t-interval of a mean; with power, the difference found in 80 % of repetitions.
 
-    For few values see `analyze.t_quantile`: 2.77 for 2.776 at n = 5.
+    For few values see `analysis.effects.t_quantile`: 2.77 for 2.776 at n = 5.
     """
     if len(values) < 2 or float("inf") in values:
         return float("nan")

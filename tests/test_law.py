@@ -9,11 +9,13 @@ import pytest
 import torch
 from conftest import ROOT
 
+import analyze
 import entropy
 import rollout
-import train
-from data import InputError, Question
-from entropy import Sigmoid, fit_law, fit_sigmoid, law_points
+from analysis.law import Sigmoid, fit_law, fit_sigmoid, law_points, law_report
+from data import Question
+from options import InputError
+from record import ENTROPY_CHANGES, READ_BACK, read_run, token_metrics
 from reward import Grade
 
 
@@ -35,11 +37,13 @@ def law(h, a=0.5, b=1.4):
 def write_run(folder, accuracy, steps=200, eval_every=5, temperature=1.0, ended=True):
     """A run folder with accuracy(step) at each evaluation and entropies that `falling` gives."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"temperature": temperature}))
+    config = {"temperature": temperature, "group_size": 4, "seed": 0}
+    (folder / "config.json").write_text(json.dumps(config))
     lines = []
     for step in range(1, steps + 1):
         # A batch is sampled by the policy of the step before.
-        line = {"step": step, "entropy_law": falling(step - 1), "eval_accuracy": None}
+        line = dict.fromkeys(READ_BACK, 0.5) | dict.fromkeys(ENTROPY_CHANGES)
+        line |= {"step": step, "entropy_law": falling(step - 1), "eval_accuracy": None}
         if step % eval_every == 0:
             line["eval_accuracy"] = float(accuracy(step))
         lines.append(json.dumps(line) + "\n")
@@ -52,8 +56,8 @@ def write_run(folder, accuracy, steps=200, eval_every=5, temperature=1.0, ended=
 
 
 def say(capsys, folder):
-    """What `python entropy.py folder` prints, as {(law, part): line}, and as a whole."""
-    entropy.law_report(folder)
+    """What `python analyze.py folder --law` prints, as {(law, part): line}, and as a whole."""
+    law_report(read_run(folder))
     out = capsys.readouterr().out
     lines = {
         (name, part): line
@@ -155,17 +159,17 @@ def test_a_ceiling_is_an_accuracy():
 def test_entropy_of_the_law_leaves_out_groups_without_signal(rotary):
     torch.manual_seed(1)
     prompts = [rollout.encode_prompt(rotary, question) for question in ("7+8", "9-9", "1+2")]
-    rollouts = rollout.sample(rotary, prompts, 4, 12)
+    rollouts = rollout.sample(rotary, prompts, rollout.Sampling(4, 12))
     scores = entropy.score_batch(rotary.model, rollouts)
     right = [True] * 4 + [False] * 4 + [True, False, False, True]
 
     def metrics(right):
         grades = [Grade(r, "0", "correct" if r else "wrong") for r in right]
         rewards = torch.tensor(right).float()
-        batch = rollout.Batch([Question("", "0")] * 3, rollouts, grades, rewards)
-        return train.token_metrics(
-            batch, scores, rewards - 0.5, (rewards - 0.5)[:, None] + 0 * scores.logp
-        )
+        batch = rollout.Batch([Question("", "0")] * 3, rollouts, grades, rewards, scores)
+        batch.advantages = rewards - 0.5
+        batch.shaped = batch.advantages[:, None] + 0 * scores.logp
+        return token_metrics(batch)
 
     means = entropy.per_rollout(scores.entropy, rollouts.response_mask)
     found = metrics(right)
@@ -286,7 +290,7 @@ def test_a_cut_off_last_line_and_nan_are_left_out(tmp_path, capsys):
 
 def test_the_command_line(tmp_path):
     folder = write_run(tmp_path / "run", lambda s: law(falling(s)))
-    command = [sys.executable, str(ROOT / "entropy.py"), str(folder)]
+    command = [sys.executable, str(ROOT / "analyze.py"), str(folder), "--law"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == ""
     assert str(folder / "report" / "law.png") in done.stdout and " holds " in done.stdout
@@ -296,15 +300,13 @@ def test_the_command_line(tmp_path):
     ("broken", "sentence"),
     [
         (lambda run: run.rename(run.with_name("gone")), "run has no config.json: name the folder"),
-        (lambda run: (run / "metrics.jsonl").unlink(), "run has no metrics.jsonl: name the folder"),
+        (lambda run: (run / "metrics.jsonl").unlink(), "run has no evaluation yet: wait, or train"),
         (lambda run: (run / "config.json").write_text("{"), "not as this train.py writes"),
         (lambda run: (run / "config.json").write_bytes(b"\xff"), "not as this train.py writes"),
-        (lambda run: (run / "metrics.jsonl").write_text("{}\n"), "KeyError: 'step'"),
-        (
-            lambda run: (run / "metrics.jsonl").write_text('{"step": 1, "eval_accuracy": null}\n'),
-            "KeyError: 'entropy_law'",
-        ),
-        (lambda run: (run / "metrics.jsonl").write_text("7\n"), "TypeError"),
+        (lambda run: (run / "config.json").write_text("{}"), "config.json holds no options"),
+        (lambda run: (run / "metrics.jsonl").write_text("{}\n"), "lines without accuracy"),
+        (lambda run: rewrite_lines(run, "entropy_law"), "lines without entropy_law"),
+        (lambda run: (run / "metrics.jsonl").write_text("7\n"), "not as this train.py writes"),
     ],
 )
 def test_what_is_no_run_ends_in_one_sentence_and_status_2(
@@ -312,10 +314,53 @@ def test_what_is_no_run_ends_in_one_sentence_and_status_2(
 ):
     folder = write_run(tmp_path / "run", lambda s: 0.5)
     broken(folder)
-    monkeypatch.setattr(sys, "argv", ["entropy.py", str(folder)])
+    monkeypatch.setattr(sys, "argv", ["analyze.py", str(folder), "--law"])
     with pytest.raises(SystemExit) as end:
-        entropy.main()
+        analyze.main()
     said = capsys.readouterr()
     assert end.value.code == 2 and said.out == ""
-    assert said.err.startswith("entropy.py: ") and said.err.count("\n") == 1
+    assert said.err.startswith("analyze.py: ") and said.err.count("\n") == 1
     assert sentence in said.err
+
+
+def rewrite_lines(run, name):
+    """metrics.jsonl again, without a metric."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line[name]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["RUN"], "--law: a law is fitted to one run; name only one"),
+        (["--intervene"], "leave out --intervene"),
+        (["--report", "elsewhere"], "leave out --report"),
+        (["--questions", "150"], "leave out --questions"),
+        (["--continuations", "0"], "--continuations 0: it must be at least 1"),
+    ],
+)
+def test_the_law_goes_with_one_run_and_no_other_option(
+    options, sentence, tmp_path, monkeypatch, capsys
+):
+    folder = str(write_run(tmp_path / "run", lambda s: 0.5))
+    given = [folder if option == "RUN" else option for option in options]
+    monkeypatch.setattr(sys, "argv", ["analyze.py", folder, *given, "--law"])
+    with pytest.raises(SystemExit) as end:
+        analyze.main()
+    said = capsys.readouterr()
+    assert end.value.code == 2 and said.out == "" and not (tmp_path / "run" / "report").exists()
+    assert said.err.startswith("analyze.py: --") and sentence in said.err
+
+
+def test_the_law_makes_no_report(tmp_path, monkeypatch, capsys):
+    folder = write_run(tmp_path / "run", lambda s: law(falling(s)))
+    monkeypatch.setattr(sys, "argv", ["analyze.py", str(folder), "--law"])
+    analyze.main()
+    assert [file.name for file in (folder / "report").iterdir()] == ["law.png"]
+    assert capsys.readouterr().out.endswith(f"figure: {folder / 'report' / 'law.png'}\n")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    analyze.main()
+    missing = "figure: none, since matplotlib is not installed (pip install matplotlib)\n"
+    assert capsys.readouterr().out.endswith(missing)

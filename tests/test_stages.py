@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from entropy import SEEN, find_knee, plateau_has_begun
+from analysis.stages import SEEN, Stages, find_knee, plateau_has_begun
 
 
 def curves(seed, steps=300, knee=90, noise=1.0, shape="knee"):
@@ -85,3 +85,15 @@ def test_online_the_plateau_begins_within_a_tenth_of_the_run():
 
 def test_online_no_plateau_begins_on_a_line():
     assert sum(begins(*curves(seed, shape="line")) is not None for seed in range(10)) <= 1
+
+
+def test_ends_of_the_rising_stage():
+    steps = torch.tensor([10, 20, 20, 30, 40, 50, 60])
+    first, last = Stages(50, 60).ends_of_rise(steps, least=1)
+    assert (steps[first].tolist(), steps[last].tolist()) == ([10], [50])
+    first, last = Stages(50, 60).ends_of_rise(steps, least=2)
+    assert (steps[first].tolist(), steps[last].tolist()) == ([10, 20, 20], [40, 50])
+    assert Stages(50, 60).ends_of_rise(steps, least=3) is None
+    every = torch.arange(1, 201)
+    first, last = Stages(100, 200).ends_of_rise(every, least=2)
+    assert (every[first].tolist(), every[last].tolist()) == ([*range(1, 11)], [*range(91, 101)])
