@@ -409,13 +409,12 @@ def dry_run(options: TrainOptions) -> None:
     beyond = policy.model.get_input_embeddings().num_embeddings  # no token: the end never comes
     policy = policy._replace(eos_ids=(beyond,))
     longest = options.max_prompt_length
-    words = bisect.bisect(
-        range(longest + 1), longest, key=lambda n: len(encode_prompt(policy, " 1" * n))
-    )
-    question = Question(" 1" * max(words - 1, 0), "")
+    tokens_of = lambda digits: len(encode_prompt(policy, "1" * digits))
+    digits = bisect.bisect(range(4 * longest), longest, key=tokens_of) - 1
+    question = Question("1" * max(digits, 0), "")
     count = options.questions_per_step * options.group_size
     print(
-        f"dry run: {count} rollouts of {len(encode_prompt(policy, question.text))} + "
+        f"dry run: {count} rollouts of {tokens_of(len(question.text))} + "
         f"{options.max_response_length} tokens on {policy.model.device}"
     )
     right = itertools.cycle((True, False))
