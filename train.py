@@ -32,13 +32,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from analysis.report import end_of_run
-from analysis.stages import plateau_has_begun
 from tqdm import tqdm
 
 import loss
 import record
 import toy
+from analysis.report import end_of_run
+from analysis.stages import plateau_has_begun
 from data import Question, split_held_out
 from entropy import Scoring, log_perplexity, micro_batches, score, score_batch, token_mean
 from eval import evaluate, summarize
