@@ -118,6 +118,7 @@ def draw_exploration(figure, run: Run, stages: Stages) -> None:
         axes.plot(tries, mean, "o-", markersize=3, color=colour, label=label)
     axes.set(xlabel="k, tries", ylabel="Pass@k, held-out questions")
     axes.set_ylim(top=1.01)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(title="training", loc="lower right")
     steps = [line["step"] for line in run.lines]
     values = torch.tensor([line["branching_factor"] for line in run.lines])

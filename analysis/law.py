@@ -272,5 +272,5 @@ def draw_laws(figure, points, cut: int, fits: dict) -> None:
             right.plot(every_step, sigmoid.predict(every_step), **how)
     left.set(xlabel="exp(H)", ylabel="R, accuracy on held-out questions")
     right.set_xlabel("training step")
-    for axes in (left, right):
-        axes.legend()
+    handles_and_labels = right.get_legend_handles_labels()  # those of the left are among them
+    figure.legend(*handles_and_labels, loc="outside upper center", ncols=3)
