@@ -73,9 +73,10 @@ class Clock:
         peak = peak_memory(self.device)
         self.memory[phase] = peak and max(peak, self.memory.get(phase, 0.0))
 
-    def metrics(self, tokens: int) -> dict:
-        """tokens: of all responses sampled in the step."""
+    def metrics(self, sampled: list[Batch]) -> dict:
+        """sampled: all that was sampled in the step."""
         seconds = time.perf_counter() - self.began
+        tokens = sum(int(batch.mask.sum()) for batch in sampled)
         phases = {f"{name}_seconds": self.seconds[name] for name in ("sample", "score", "update")}
         return phases | {
             "step_seconds": seconds,
@@ -193,32 +194,44 @@ def update_metrics(updates: list[Update]) -> dict:
 ENTROPY_CHANGES = ("entropy_change", "entropy_change_from_logits", "entropy_change_from_advantages")
 
 
-def start_probe(training, batch: Batch):
-    """What the policy knows, before an update, in the states of up to probe_rollouts rollouts.
+def is_due(every: int, step: int) -> bool:
+    """On the first step, and on each that `every` divides; 0 is never."""
+    return bool(every) and (step == 1 or step % every == 0)
 
-    training: train.py's. In float32, since bfloat16 rounds away more than a small step changes.
+
+def start_probe(training, batch: Batch):
+    """On a probe step, what the policy knows before the update in the states of some rollouts.
+
+    training: train.py's. Up to probe_rollouts of them, evenly spread over the batch. In float32, since
+    bfloat16 rounds away more than a small step changes.
     """
-    count = len(batch.grades)
-    rows = torch.arange(0, count, -(-count // training.options.probe_rollouts))  # evenly spread
+    options, count = training.options, len(batch.grades)
+    if not is_due(options.probe_every, training.progress.step):
+        return None
+    rows = torch.arange(0, count, math.ceil(count / options.probe_rollouts))
     few = batch.rollouts.rows(rows)
     return rows, few, snapshot(training.policy.model, few, training.scoring)
 
 
-def end_probe(training, batch: Batch, rate: float, probe) -> dict:
-    """What the update did: logp_change of the batch, and ENTROPY_CHANGES, measured and predicted.
+def end_probe(training, batch: Batch, before) -> dict:
+    """What the update did: ENTROPY_CHANGES, logp_change, and that of each token into the batch.
 
-    rate: of learning. probe: what `start_probe` gave.
+    before: what `start_probe` gave. None everywhere where nothing was probed.
     """
-    rows, few, before = probe
+    if before is None:
+        return dict.fromkeys((*ENTROPY_CHANGES, "logp_change"))
+    rows, few, known = before
     model, scoring = training.policy.model, training.scoring
     with training.autocast:
         logp = score_batch(model, batch.rollouts, scoring, measure=False).logp
     batch.logp_change = logp - batch.scores.logp
-    measured, from_logits = entropy_change(model, before, few, scoring)
+    measured, from_logits = entropy_change(model, known, few, scoring)
     pull = (batch.scores.polarity * batch.shaped)[rows]
+    rate = training.optimizer.param_groups[0]["lr"]
     from_advantages = rate * token_mean(pull, batch.mask[rows])
     changes = (measured.mean().item(), from_logits.mean().item(), from_advantages)
-    return dict(zip(ENTROPY_CHANGES, changes, strict=True))
+    moved = token_mean(batch.logp_change.abs(), batch.mask)
+    return dict(zip(ENTROPY_CHANGES, changes, strict=True)) | {"logp_change": moved}
 
 
 def sampling_difference(training) -> float:
@@ -323,6 +336,12 @@ def write_config(folder: Path, options) -> None:
     for name in ("run", "resume", "dry_run"):
         del config[name]
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def write_metrics(folder: Path, metrics: dict) -> None:
+    """A line more in metrics.jsonl."""
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(metrics) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

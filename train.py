@@ -23,7 +23,6 @@ then polarity).
 import bisect
 import dataclasses
 import itertools
-import json
 import math
 import sys
 import tempfile
@@ -40,7 +39,7 @@ import toy
 from analysis.report import end_of_run
 from analysis.stages import plateau_has_begun
 from data import Question, split_held_out
-from entropy import Scoring, log_perplexity, micro_batches, score, score_batch, token_mean
+from entropy import Scoring, log_perplexity, micro_batches, score, score_batch
 from eval import evaluate, summarize
 from options import (
     InputError,
@@ -248,35 +247,18 @@ def training_step(training: Training) -> tuple[dict, Batch, record.Clock]:
     with clock("score"), training.autocast:
         batch.scores = score_batch(policy.model, batch.rollouts, training.scoring)
     batch.advantages, batch.shaped = weigh(batch, options, shaping_is_on(progress, options))
-    metrics = (
-        {"step": progress.step} | record.sampling_metrics(sampled) | record.token_metrics(batch)
-    )
-    progress.curves.append((metrics["entropy"], metrics["accuracy"]))
-
-    probe = None
-    if is_due(options.probe_every, progress.step):
-        with clock("probe"):
-            probe = record.start_probe(training, batch)
+    with clock("probe"):
+        before = record.start_probe(training, batch)
     with clock("update"):
         updates = update(training, batch)
-    metrics |= record.update_metrics(updates) | dict.fromkeys(record.ENTROPY_CHANGES)
-    if probe:
-        with clock("probe"):
-            metrics |= record.end_probe(training, batch, rate, probe)
-    moved = batch.logp_change
-    metrics |= {
-        "logp_change": None if moved is None else token_mean(moved.abs(), batch.mask),
-        "sampling_logp_difference": difference,
-        "learning_rate": rate,
-        "questions_drawn": progress.drawn,
-    }
-    tokens = sum(int(part.mask.sum()) for part in sampled)
-    return metrics | clock.metrics(tokens), batch, clock
-
-
-def is_due(every: int, step: int) -> bool:
-    """On the first step and on every so manieth; 0 is never."""
-    return bool(every) and (step == 1 or step % every == 0)
+    with clock("probe"):
+        changes = record.end_probe(training, batch, before)
+    metrics = {"step": progress.step} | record.sampling_metrics(sampled)
+    metrics |= record.token_metrics(batch) | record.update_metrics(updates) | changes
+    metrics |= {"sampling_logp_difference": difference, "learning_rate": rate}
+    metrics |= {"questions_drawn": progress.drawn} | clock.metrics(sampled)
+    progress.curves.append((metrics["entropy"], metrics["accuracy"]))
+    return metrics, batch, clock
 
 
 # ---------------------------------------------------------------------------------------- the loop
@@ -294,20 +276,18 @@ def train(options: TrainOptions) -> None:
     print(f"run folder: {folder}")
     with (
         record.interruptible() as interrupted,
-        (folder / "metrics.jsonl").open("a", encoding="utf-8") as log,
         tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step") as bar,
     ):
         while progress.step < options.steps and not interrupted:
             metrics, batch, _ = training_step(training)
             step, last = progress.step, progress.step == options.steps
-            if is_due(options.save_rollouts_every, step):
+            if record.is_due(options.save_rollouts_every, step):
                 record.write_rollouts(folder, step, batch, training.policy.tokenizer)
             due = options.eval_every and step % options.eval_every == 0
             if due or last:
                 progress.latest = evaluation(training)
             metrics |= record.evaluation_metrics(progress.latest if due else None)
-            log.write(json.dumps(metrics) + "\n")
-            log.flush()
+            record.write_metrics(folder, metrics)
             record.sound_alarms(progress, metrics, options, training.autocast)
             if progress.skipped_in_a_row >= 5:
                 raise InputError(

@@ -48,17 +48,15 @@ def answer(**measured) -> None:
 def ours(options) -> None:
     """The loop of train.py, step by step."""
     import train
+    from options import parse_train
 
-    arguments = ["--seed", "1", "--device", options.device, "--save_rollouts_every", "0"]
+    arguments = ["--seed", "1", "--device", options.device, "--run", tempfile.mkdtemp()]
     arguments += ["--probe_every", "0", "--learning_rate", "1e-4"]
-    chosen = train.parse(arguments)
-    policy, optimizer, precision, _ = train.start(chosen)
-    questions, _ = train.load_data(chosen)
-    progress = train.Progress()
-    run = Path(tempfile.mkdtemp())
+    training = train.start(parse_train(arguments))
 
     def step():
-        return train.training_step(run, policy, optimizer, questions, progress, chosen, precision)
+        metrics, _, _ = train.training_step(training)
+        return metrics
 
     step()
     answer()
@@ -83,8 +81,9 @@ def trl(options) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     import toy
-    import train
     from data import draw
+    from options import choose_device
+    from record import peak_memory
     from reward import grade
 
     folder = toy.model_folder()
@@ -96,7 +95,7 @@ def trl(options) -> None:
         lengths.extend(map(len, completion_ids))
         return [float(grade(text, g).correct) for text, g in zip(completions, gold, strict=True)]
 
-    device = train.choose_device(options.device)
+    device = choose_device(options.device)
     config = GRPOConfig(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=QUESTIONS * GROUP // UPDATES,
@@ -137,7 +136,7 @@ def trl(options) -> None:
                 answer()
             else:
                 seconds = (time.perf_counter() - clock["began"]) / options.steps
-                memory = train.peak_memory(device)
+                memory = peak_memory(device)
                 answer(seconds=seconds, length=statistics.fmean(lengths), memory=memory)
             lengths.clear()
             clock["began"] = time.perf_counter()

@@ -1,6 +1,7 @@
 """The house: who may import whom, how long a file and a function may be, and which packages are used."""
 
 import ast
+import re
 import sys
 
 import pytest
@@ -93,3 +94,9 @@ def test_no_function_is_longer_than_60_lines(file):
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno < 60, f"{file}: {node.name}"
+
+
+def test_every_fault_that_is_listed_has_its_test():
+    listed = re.findall(r"^\| (\d\d) \|", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+    tests = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("tests/test_*.py"))
+    assert len(listed) >= 18 and set(listed) == set(re.findall(r"def test_fault_(\d\d)_", tests))

@@ -134,6 +134,20 @@ def test_every_fixed_metric_is_in_every_line_and_in_its_range(small, tmp_path):
                 assert re.search("(_seconds|_per_second|_memory)$", name)
 
 
+def test_the_learning_rate_warms_up_in_the_metrics_and_in_the_weights(small, tmp_path):
+    options = ["--warmup_steps", 4, "--learning_rate", 1e-3, "--updates_per_step", 1]
+    run(*small, *options, "--steps", 5, "--checkpoint_every", 1, "--keep_checkpoints", 9)
+    rates = [line["learning_rate"] for line in metrics_of(tmp_path / "run")]
+    assert rates == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3])
+    # The first step of Adam moves a weight by the learning rate, whatever its gradient.
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(folder).state_dict()
+        for folder in record.checkpoints(tmp_path / "run")[:2]
+    )
+    moved = max((after[name] - before[name]).abs().max().item() for name in before)
+    assert moved == pytest.approx(0.25e-3, rel=0.02)
+
+
 # ------------------------------------------------------------------------- stopping and going on
 
 
