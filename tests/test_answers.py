@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from answers import is_equivalent
+from answers import is_equivalent, parse, show, tokenize, unit_of
 
 EQUAL = [
     # integers, decimals, separators, scientific notation
@@ -254,6 +254,42 @@ EQUAL = [
     (r"\{ \}", r"\text{the empty set}"),
     ("P(3,-4)", "(3,-4)"),
     (r"3x10^8", "3e8"),
+    # what deliberate faults showed to be untested
+    ("1 9/10", "1.9"),
+    ("5 CM", "5 cm"),
+    ("₹5", "5"),
+    ("infinity", r"\infty"),
+    (r"+\infty", r"\infty"),
+    ("sinx", r"\sin x"),
+    ("[7]", "7"),
+    ("{a:b}", "a:b"),
+    (r"(\text{Even}, 1)", r"(\text{even}, 1)"),
+    (r"\{x \in \mathbb{R} \mid x > 2\}", r"(2,\infty)"),
+    ("P(X<1)=0.3", "0.3"),
+    ("f(2)=3", "3"),
+    ("x<3 and x>1", "1<x<3"),
+    (r"x>\sqrt2 and x<3", r"x<3 and x>\sqrt2"),
+    (r"\begin{align} x &= 2 \\ y &= 3 \end{align}", "x=2, y=3"),
+    (r"\begin{cases} a=2 \\ b=3 \\ \end{cases}", "a=2, b=3"),
+    (r"\begin{pmatrix}1\\2\\\end{pmatrix}", "(1,2)"),
+    (r"\mathbb{R}\setminus\{3,1\}", r"(-\infty,1)\cup(1,3)\cup(3,\infty)"),
+    (r"(\pm 1, \mp 2)", "(1,-2), (-1,2)"),
+    (r"x\text{ units}", "x"),
+    (r"\approx \frac{1}{3}", r"\frac13"),
+    ("(2|x|)", "2|x|"),
+    ("|x||y|", "|xy|"),
+    ("2[x+1]", "2x+2"),
+    ("x^{2}3", "3x^2"),
+    ("2e_1+e_1", "3e_1"),
+    ("204_5+1", "1+204_5"),
+    (r"\sin -2x", r"-\sin 2x"),
+    (r"\sin(x)y", r"y\sin x"),
+    (r"\sin^23x", r"(\sin 3x)^2"),
+    (r"10\sin(30^\circ)^\circ", "5"),
+    (r"\sum_n 2n", r"\sum_n (n+n)"),
+    (r"(e^{i\pi})^{1/3}", "-1"),
+    (r"\lfloor\sin\pi\rfloor", r"\lfloor\sin 2\pi\rfloor"),
+    (r"\lfloor\ln 8\rfloor", r"\lfloor 3\ln 2\rfloor"),
 ]
 
 DIFFERENT = [
@@ -400,6 +436,27 @@ DIFFERENT = [
     (r"\text{not} = 7", "7"),
     ("x<1 and x>3", r"1<x<3"),
     ("I=-e^{-40t}(2\\cos 30t-86)", "I=-e^{-40t}(2\\cos 31t-86)"),
+    # what deliberate faults showed to be untested
+    ("1 10/9", "19/9"),  # no mixed number
+    ("1 5/4", "9/4"),
+    ("{a:b}", "b"),
+    ("P(3)", "3"),
+    ("f(3,-4)", "(3,-4)"),
+    ("f(2)=3", "f(3)=3"),
+    ("x-y=7", "7"),
+    ("x>1 and y<3", "1<x<3"),
+    (r"x \in [0,1], 5", "5"),
+    (r"\mathbb{R}+3", r"\mathbb{R}\setminus\{3\}"),
+    (r"7\text{ big red wild cats}", "7"),
+    (r"x\text{ apples}", "x"),
+    (r"\$5", "5 euro"),
+    ("5 liters", "5 gallons"),
+    (r"\approx \frac{1}{3}", "0.4"),  # not rounded: a fraction has no last place
+    ("(3]", "3"),
+    ("2+", "3"),
+    (r"\Re{2}", r"2\Re"),
+    (r"\sum_{k=1}^n k^2", r"\sum_{k=1}^n k^3"),
+    ("e^{-299}e^{-299}e^{-299}", "0"),  # 1e-390 is rounded to 0
 ]
 
 
@@ -414,6 +471,112 @@ def test_different_answers_are_not_equivalent_either_way(one, other):
     assert not is_equivalent(one, other)
     assert not is_equivalent(other, one)
     assert is_equivalent(one, one)
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("2-3-4", -5),  # operators of one rank from the left
+        ("12/3/2", 2),
+        ("12/2*3", 18),
+        ("1/2(4)", 2),
+        ("2^3^2", 512),  # powers from the right
+        ("-2^2", -4),
+        ("2*-3+1", -5),
+        ("2^-1*4", 2),
+        ("2^{-1}+1", Fraction(3, 2)),
+        ("2(3)^2", 18),
+        ("(1+2)(3+4)", 21),
+        ("2^3!", 64),
+        ("3!!", 720),
+        ("--5", 5),
+        ("|2-5|", 3),
+        (r"\frac12", Fraction(1, 2)),
+        (r"\frac{1}{2}6", 3),
+        (r"\binom{5}{2}", 10),
+        (r"\binom{-1}{2}", 1),  # (-1)(-2)/2
+        (r"\binom{50}{25}", 126410606437752),
+        ("0^{1/2}", 0),
+        ("2.5e-1", Fraction(1, 4)),
+        (r"0.1\overline{6}", Fraction(1, 6)),
+        (r"1\frac{4}{5}", Fraction(9, 5)),
+        ("1,234.5", Fraction(2469, 2)),
+        ("1.234,5", Fraction(2469, 2)),
+    ],
+)
+def test_arithmetic_has_the_usual_order_and_exact_values(text, value):
+    assert parse(text) == ("number", value, "", 0)
+
+
+@pytest.mark.parametrize(
+    "text, tokens",
+    [
+        ("5, and 7,", ("5", ",", "7")),
+        ('5"', ("5",)),
+        (r"\text{big~dog}", ('"big', '"dog')),
+        (r"3\text{ and }4", ("3", ",", "4")),
+        (r"10\text{ a.m.}", ("10", '"am')),
+        (r"\mathrm{i}xy", ("i", "x", "y")),
+        ("(100,200)", ("(", "100", ",", "200", ")")),
+        ("(1{,}000)", ("(", "1000", ")")),
+        (r"\{\}", (r"\emptyset",)),
+        ("２≥√3", ("2", r"\ge", r"\sqrt", "3")),
+        ("", ()),
+    ],
+)
+def test_tokens_have_one_spelling_and_no_clutter(text, tokens):
+    assert tokenize(text) == tokens
+
+
+def test_units_have_one_name():
+    names = {"Meters": "m", "sq": "square", "hours": "hr", "\\circ": "degree", "kPa": "kPa"}
+    assert {word: unit_of(word) for word in names} == names
+    assert parse("5 m/s") == ("number", 5, "m per s", 0)
+    assert parse(r"\$5") == ("number", 5, "dollar", 0)
+    assert parse("3 cm^2") == ("number", 3, "cm square", 0)
+    assert parse("6 apples") == ("number", 6, "", 0)
+
+
+def test_an_answer_at_a_limit_is_read_and_one_beyond_it_is_not():
+    fraction = r"\frac{2^{20000}}{3^{9000}}"  # 20,001 bits over 14,265
+    for inside, beyond in [
+        ("1" + " " * 1999, "2" + " " * 2000),  # characters
+        ("+".join("1" * 250), "+".join("1" * 251)),  # 499 and 501 tokens
+        ("(" * 30 + "1" + ")" * 30, "(" * 31 + "1" + ")" * 31),
+        (",".join("1" * 64), ",".join("1" * 65)),  # items
+        ("1" * 400, "1" * 401),  # digits
+        ("1e9000", "1e10000"),
+        ("2^{32000}", "2^{32000} * 2^{2000}"),  # bits
+        ("2^{32000}", "2^{33000}"),
+        ("2500!", "2501!"),
+        (r"\binom{2500}{1250}", r"\binom{2501}{1250}"),
+        (fraction, "+".join([fraction] * 5)),  # work: 5 * 20,001 * 14,265 > 2^30
+    ]:
+        assert parse(inside) is not None, inside[:40]
+        assert parse(beyond) is None, beyond[:40]
+        assert is_equivalent(beyond, beyond) and not is_equivalent(beyond, inside)
+    parse.cache_clear()
+    assert all(parse(fraction + " " * n) for n in range(10))  # each call has its own work
+
+
+def test_a_value_is_shown_as_a_person_writes_it():
+    for text, shown in [
+        ("3 cm", "3 cm"),
+        ("(1, 2)", "(1, 2)"),
+        ("[0, 1)", "[0, 1)"),
+        ("2, 1", "in any order: 2, 1"),
+        (r"-\infty", "-oo"),
+        (r"\infty", "oo"),
+        (r"\text{Even}", '"even'),
+        ("0 < x \\le 1", r"0 < x \le 1"),
+        ("(x+1)^2", "((x + 1) ^ 2)"),
+        (r"\binom{n}{2}", r"\binom(n, 2)"),
+        ("1+2i", "1+2j"),
+        (r"\sqrt4", "2"),
+        ("2^{20000}", "a very long number"),
+        ("9^{9^9}", "unreadable"),
+    ]:
+        assert show(parse(text)) == shown
 
 
 def test_a_rounded_answer_stands_for_what_rounds_to_it_and_an_exact_one_does_not():

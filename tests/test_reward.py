@@ -37,6 +37,13 @@ EXTRACTED = [
     (r"\boxed{255} is the interest. The final answer is $10,455$.", "10,455"),
     (r"\boxed{4}. This confirms the final answer is correct.", "4"),
     (r"\boxed{4}. The answer is 5.", "4"),  # only a *final* answer outranks a box
+    (r"\boxed{3} and \boxed{3}", "3"),
+    (r"\boxed{3}\text{ or }\boxed{4}", "3, 4"),
+    (r"\boxed{3}. Or not \boxed{ }", "3"),
+    (r"\boxed 50% of them", "50%"),
+    (r"The final answer is 5? No: \boxed{4}", "4"),
+    (r"The final answer is 5. No: \boxed{4}", "4"),
+    (r"\boxed{255}. Final answer: $10$.", "10"),
     # thoughts and other turns
     (r"<think>\boxed{1}</think>\boxed{2}", "2"),
     (r"<think>\boxed{1}</think> Hm.", None),
@@ -66,7 +73,12 @@ EXTRACTED = [
     ("The answer is 18; or 20.", "18; or 20"),
     (r"\boxed{9}<|user|>\boxed{8}", "9"),
     ("We find that $x = 3$.\nBut this is no solution", None),  # not at the end
+    ("The answer is 3. No, the answer is 4.", "4"),
+    ("The answer is 7, so we stop here.", "7"),
+    (r"The answer is \(7\).", "7"),
     # the whole response is the answer
+    ("**an ellipse**", "an ellipse"),
+    ("**7** or **8**", None),
     ("$x^2$", "x^2"),
     ("1,000", "1,000"),
     (r"\frac{1}{2}", r"\frac{1}{2}"),
@@ -87,6 +99,21 @@ def test_extraction_follows_the_written_rules(response, expected):
     assert extract_answer(response) == expected
 
 
+def test_what_follows_a_turn_or_stands_in_a_thought_is_not_the_answer():
+    turns = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>"]
+    turns += ["<start_of_turn>", "<end_of_turn>", "<|start_header_id|>", "<|user|>", "[INST]"]
+    turns += ["<｜end▁of▁sentence｜>", "<｜User｜>", "### Instruction", "\nUser:", "\nHuman:"]
+    assert sorted(turns) == sorted(reward.TURNS)
+    for turn in turns:
+        assert extract_answer(rf"\boxed{{1}}{turn}\boxed{{2}}") == "1"
+        assert extract_answer(rf"{turn.strip()}The answer is 1.") == "1"  # of the prompt
+    for tag in ("think", "thinking", "thought", "reasoning"):
+        assert extract_answer(rf"<{tag}>\boxed{{1}}</{tag}>\boxed{{2}}") == "2"
+        assert extract_answer(rf"\boxed{{2}}<{tag}>\boxed{{1}}") == "2"
+    text = r"\boxed{1}" + " " * 99_995 + r"\boxed{}."
+    assert extract_answer(text) is None  # beyond the last 100,000 characters
+
+
 def test_a_grade_has_one_of_four_outcomes_and_the_extracted_text():
     assert grade(r"\boxed{2/4}", "0.5") == (True, "correct", "2/4")
     assert grade(r"\boxed{2/3}", "0.5") == (False, "wrong", "2/3")
@@ -105,6 +132,9 @@ def test_a_grade_has_one_of_four_outcomes_and_the_extracted_text():
         (r"(a) \boxed{3} (b) \boxed{7}", "3", False),  # the last box is the answer to one question
         (r"(a) \boxed{3} (b) \boxed{7}", "3, 8", False),
         (r"\boxed{1}, then \boxed{3}, then \boxed{7}", "1, 7", False),  # the last two, not any two
+        (r"\boxed{1}, then \boxed{3}, then \boxed{7}", "7, 3", True),
+        (r"\boxed{3}, then \boxed{7}, then again \boxed{7}", "3, 7", True),
+        (r"\boxed{3, 4}, then \boxed{5}", "3, 4, 5", False),  # three parts, and two boxes
         (r"\boxed{7} and \boxed{8}", "8", False),  # a guess too many
         (r"\boxed{8} and again \boxed{8}", "8", True),
     ],
@@ -118,8 +148,11 @@ def test_explanations_say_what_was_read_and_why():
     assert r"'\\frac12': the last box" in said and "gold       1/2" in said
     assert said.endswith("correct: the same value")
     assert explain(r"\boxed{3 cm}", "3 m").endswith("different numbers")
+    assert "read as    3 cm\ngold       3 mm\nwrong" in explain(r"\boxed{3 cm}", "3 mm")
+    assert explain(r"\boxed{3 cm}", "3 cm").endswith("correct: the same tokens")
     assert explain(r"\boxed{(0,1)}", "1").endswith("a tuple is not a number")
     assert "limits" in explain(r"\boxed{9^{9^9}}", "1")
+    assert "limits" in explain(r"\boxed{1}", "9^{9^9}")
     assert explain("Hm.", "1").startswith("no answer")
     for one, other in EQUAL + DIFFERENT:
         assert explain(rf"\boxed{{{one}}}", other)
@@ -148,8 +181,16 @@ def test_the_tool_grades_a_file_and_refuses_what_is_none(tmp_path):
     assert " ".join(rows["all"]) == "4 50.00% 1 of 2 1 of 2"
     assert " ".join(rows["integer"]) == "2 100.00% 0 of 1 0 of 1"
     assert " ".join(rows["words"]) == "2 0.00% 1 of 1 1 of 1"
-    assert result.stdout.count("expected ") == 2 and "ms  gold '7'" in result.stdout
+    assert result.stdout.count("expected ") == 2 and "extracted  '7.0'" in result.stdout
+    assert "ms  gold '7'" in result.stdout
     assert "3 wrong, 2 correct, 1 no answer" in result.stdout
+
+    slow = "+".join(["(x+1)^{300}"] * 20)  # after three that are not
+    cases = [*cases[:3], {"gold": slow, "response": r"\boxed{2x}", "expected": True}]
+    file.write_text("\n\n".join(map(json.dumps, cases)), encoding="utf-8")
+    result = run("--file", str(file), "seven")
+    assert result.returncode == 0 and "extracted" not in result.stdout  # unless they are asked for
+    assert result.stdout.rpartition("slowest\n")[2].split()[3].startswith("'(x+1)^")
 
     one = run(r"I get \boxed{\frac12}", "0.5")
     assert one.returncode == 0 and "correct: the same value" in one.stdout
@@ -157,6 +198,8 @@ def test_the_tool_grades_a_file_and_refuses_what_is_none(tmp_path):
     for arguments in (["--file", str(file)], ["--file", str(tmp_path / "none")], ["7"], []):
         refused = run(*arguments)
         assert refused.returncode == 2 and "Traceback" not in refused.stderr, arguments
+        said = "it needs a JSON" if "cases" in str(arguments) else "cannot be read"
+        assert (said if "--file" in arguments else 'give "RESPONSE" "GOLD"') in refused.stderr
 
 
 def test_overlong_penalty_grows_over_the_buffer_and_never_rewards():
