@@ -3,6 +3,7 @@
 What the pages say in words is not tested; what a reader would type, follow or look up is.
 """
 
+import importlib
 import json
 import re
 import runpy
@@ -249,6 +250,17 @@ def test_glossary_has_what_a_run_leaves_behind(run):
     assert summary["before"].keys() <= told
     listed = {name.partition("/")[0] for name in first_column("The folder of a run")}
     assert listed == {path.name for path in run.iterdir()}
+
+
+def test_ladder_names_functions_and_metrics_that_are_there():
+    _, _, section = text_of(ROOT / "docs" / "reading-a-run.md").partition("\n## The ladder\n")
+    rows = re.findall(r"^\| .+ \| .+ \| (`.+) \| (`.+) \|$", section, re.MULTILINE)
+    assert len(rows) > 15
+    for functions, metrics in rows:
+        for name in re.findall(r"`([^`]+)`", functions):
+            module, _, function = name.rpartition(".")
+            assert callable(getattr(importlib.import_module(module), function, None)), name
+        assert set(re.findall(r"`([^`]+)`", metrics)) <= first_column("Metrics of a step")
 
 
 def test_every_alarm_is_explained():
