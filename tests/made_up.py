@@ -10,6 +10,7 @@ import torch
 from conftest import ROOT
 
 import analyze
+from analysis.sampled import Sampled
 from record import ENTROPY_CHANGES
 
 CONFIG = {
@@ -116,3 +117,22 @@ def bpe():
     )
     fast.chat_template = "{% for m in messages %}user: {{ m.content }}\n{% endfor %}assistant:"
     return fast
+
+
+def sampled(step, right=None, group=None, lengths=None, **columns):
+    """A `Sampled` of rollouts by hand, in as many groups as rollouts; what is not given is 0."""
+    count = len(step)
+    lengths = lengths or [1] * count
+    tokens = torch.zeros(sum(lengths))
+    found = {name: tokens for name in ("entropy", "gradient", "position", "moved")}
+    found |= {name: tokens.long() for name in ("kind", "word")} | {"beside": tokens.bool()}
+    found |= {"perplexity": torch.ones(count), "defects": torch.zeros(count, 4).bool()}
+    found |= {name: torch.as_tensor(values) for name, values in columns.items() if name in found}
+    return Sampled(
+        step=torch.tensor(step),
+        group=torch.tensor(group or list(range(count))),
+        right=torch.tensor(right or [False] * count),
+        row=torch.arange(count).repeat_interleave(torch.tensor(lengths)),
+        vocabulary=columns.get("vocabulary", []),
+        **found,
+    )

@@ -4,15 +4,16 @@ import itertools
 import json
 from types import SimpleNamespace
 
+import pytest
 import torch
-from made_up import CONFIG, bpe, line, report, value, verdicts
+from made_up import CONFIG, bpe, line, report, value, values, verdicts, write_run
 
 import rollout
 from analysis import replacement
 from analysis.replacement import PLACES, REPLACED, replacement_findings
 from data import Question
 from entropy import score_batch
-from record import write_rollouts
+from record import read_run, write_rollouts
 
 
 def a_sampled_run(folder, policy, questions, steps):
@@ -104,3 +105,203 @@ def test_impact_is_what_the_replacement_costs(tmp_path):
     assert (i2.verdict()[0], t2.verdict()[0]) == ("holds here", "holds here")
     assert [round(e.value, 6) for e in t2.effects[:3]] == [62.5, 37.5, 12.5]
     assert [round(e.value, 6) for e in i2.effects[:2]] == [50.0, 25.0]
+
+
+# -------------------------------------------------------------------- the parts of the experiment
+
+
+def test_the_last_checkpoint_answers_the_latest_questions(tmp_path, monkeypatch):
+    rows = [{"question": "a", "gold": "old"}, {"question": "b", "gold": "2"}]
+    later = [{"question": "c", "gold": "3"}, {"question": "a", "gold": "new"}]
+    config = CONFIG | {"template": "T", "instruction": "I"}
+    run = read_run(write_run(tmp_path / "run", [line(1)], {9: rows, 10: later}, config=config))
+    for step in (2, 10):
+        (run.folder / "checkpoints" / f"step_{step}").mkdir(parents=True)
+    asked, loaded = [], []
+    monkeypatch.setattr(replacement, "load_policy", lambda *how: loaded.append(how) or "policy")
+
+    def noted(*what):
+        asked.append(what)
+        return [{"place": "start"}]
+
+    monkeypatch.setattr(replacement, "replace_tokens", noted)
+    last = str(run.folder / "checkpoints" / "step_10")
+    device = torch.device("cpu")
+    replacement.intervene(run, tmp_path, 2, 5)
+    assert loaded == [(last, device, "T", "I")]
+    questions = [Question("c", "3"), Question("a", "new")]
+    assert asked == [("policy", question, config, 5) for question in questions]
+    lines = [json.loads(x) for x in (tmp_path / REPLACED).read_text().splitlines()]
+    about = {"checkpoint": "step_10", "continuations": 5, "replaced": [{"place": "start"}]}
+    assert lines == [about | {"question": "c"}, about | {"question": "a"}]
+    # Another question is asked alone; with other continuations all are asked again.
+    replacement.intervene(run, tmp_path, 3, 5)
+    assert [question.text for _, question, *_ in asked[2:]] == ["b"]
+    replacement.intervene(run, tmp_path, 3, 6)
+    assert [question.text for _, question, *_ in asked[3:]] == ["c", "a", "b"]
+
+
+def fixed(policy, monkeypatch, logits):
+    """The policy's next token has these logits, {token: logit}; the states asked for are noted."""
+    asked = []
+
+    def response_states(model, input_ids, mask):
+        return torch.arange(int(mask.sum()))
+
+    def next_token_logits(model, state):
+        asked.append(int(state))
+        row = torch.full((len(policy.tokenizer),), -100.0)
+        row[list(logits)] = torch.tensor(list(logits.values()))
+        return row
+
+    monkeypatch.setattr(replacement, "response_states", response_states)
+    monkeypatch.setattr(replacement, "next_token_logits", next_token_logits)
+    return asked
+
+
+def test_in_each_third_a_token_of_high_entropy_is_replaced(rotary, monkeypatch):
+    prompt = rollout.encode_prompt(rotary, "1+1")
+    response = rotary.tokenizer("123456789")["input_ids"]
+    assert len(response) == 9
+    ids = torch.tensor([prompt + response])
+    mask = torch.arange(ids.shape[1])[None] >= len(prompt)
+    part = SimpleNamespace(input_ids=ids, response_mask=mask)
+    entropy = torch.zeros(9)
+    entropy[[1, 8]] = torch.tensor([0.5, 0.7])  # a fifth of 9 tokens are 2, none in the middle
+    zero = rotary.tokenizer("0")["input_ids"][0]
+    asked = fixed(rotary, monkeypatch, {response[1]: 9.0, response[8]: 9.0, zero: 8.0})
+    for _ in range(5):
+        first, last = replacement.draw_replacements(rotary, part, entropy, 1.0)
+        found, original, other = first
+        assert (found["place"], found["token"]) == ("start", "2")
+        assert (found["position"], found["entropy"]) == pytest.approx((1 / 9, 0.5))
+        assert original == response[:2] and other in ([response[0], x] for x in (zero, response[8]))
+        assert found["replacement"] == rotary.tokenizer.decode(other[1:])
+        found, original, other = last
+        assert (found["place"], found["token"]) == ("end", "9")
+        assert (found["position"], found["entropy"]) == pytest.approx((8 / 9, 0.7))
+        assert original == response and other[:8] == response[:8] and other[8] != response[8]
+    assert set(asked) == {1, 8}
+
+
+def test_a_replacement_is_drawn_at_the_temperature_without_the_token_itself(rotary, monkeypatch):
+    response = rotary.tokenizer("12345")["input_ids"]
+    part = SimpleNamespace(
+        input_ids=torch.tensor([response]), response_mask=torch.ones(1, 5, dtype=torch.bool)
+    )
+    zero, plus = rotary.tokenizer("0+")["input_ids"]
+    fixed(rotary, monkeypatch, {response[0]: 9.0, zero: 1.0, plus: 0.0})
+    entropy = torch.tensor([1.0, 0, 0, 0, 0])
+
+    def drawn(temperature):
+        torch.manual_seed(0)
+        found = (
+            replacement.draw_replacements(rotary, part, entropy, temperature)[0][2]
+            for _ in range(200)
+        )
+        return [other[-1] for other in found]
+
+    assert set(drawn(0.05)) == {zero}  # exp(-20) of them are not
+    share = drawn(1.0).count(plus) / 200
+    assert share == pytest.approx(1 / (1 + torch.tensor(1.0).exp().item()), abs=0.08)
+
+
+def test_accuracy_after_a_start_is_that_of_its_own_continuations(rotary, monkeypatch):
+    def ids(text):
+        return rotary.tokenizer(text)["input_ids"]
+
+    prompt, eos = rollout.encode_prompt(rotary, "1+1"), rotary.eos_ids[0]
+    endings = [ids("\\boxed{2}"), ids("3"), ids("\\boxed{3}"), ids("\\boxed{2}")]
+    longest = len(ids("1+1=")) + len(endings[0])
+    starts = [
+        [*ids("\\boxed{2}"), eos],  # has ended, rightly
+        ids("1+1="),
+        (ids("\\boxed{3}") * 9)[:longest],  # is full
+        ids("1+1=2"),  # its second continuation is right, but too long
+    ]
+    asked = []
+
+    def sample(policy, prompts, sampling):
+        asked.append((prompts, sampling))
+        length = max(map(len, endings))
+        rows = torch.zeros(4, length, dtype=torch.long)
+        mask = torch.zeros(4, length, dtype=torch.bool)
+        for row, ending in enumerate(endings):
+            rows[row, : len(ending)], mask[row, : len(ending)] = torch.tensor(ending), True
+        return SimpleNamespace(input_ids=rows, response_mask=mask)
+
+    monkeypatch.setattr(replacement, "sample", sample)
+    sampling = rollout.Sampling(2, longest)
+    found = replacement.accuracies_after(rotary, prompt, starts, sampling, "2")
+    assert asked == [([prompt + starts[1], prompt + starts[3]], sampling)]
+    assert found == [1.0, 0.5, 0.0, 0.0]
+    assert replacement.accuracies_after(rotary, prompt, starts[:1], sampling, "2") == [1.0]
+    assert len(asked) == 1  # nothing was left to be sampled
+
+
+def test_the_answer_of_highest_perplexity_is_told_from_that_of_lowest(rotary, monkeypatch):
+    seen = []
+
+    def draw(policy, part, entropy, temperature):
+        seen.append((part.texts[0], entropy, temperature))
+        return [({"place": "end"}, [1, 2], [1, 3])]
+
+    scored = []
+    score = replacement.score_batch
+
+    def noted(model, rollouts, scoring):
+        scored.append((rollouts, score(model, rollouts, scoring)))
+        return scored[-1][1]
+
+    monkeypatch.setattr(replacement, "draw_replacements", draw)
+    monkeypatch.setattr(replacement, "score_batch", noted)
+    lines_of = {}
+    accuracies = [0.9, 0.1, 0.8, 0.2]
+    monkeypatch.setattr(
+        replacement, "accuracies_after", lambda *how: lines_of.update(how=how) or accuracies
+    )
+    config = CONFIG | {"temperature": 0.7}
+    found = replacement.replace_tokens(rotary, Question("1+1", "2"), config, 6)
+    rollouts, scores = scored[0]
+    mask = rollouts.response_mask
+    means = [scores.logp[row][mask[row]].mean().item() for row in range(4)]
+    low, high = means.index(max(means)), means.index(min(means))
+    assert [text for text, *_ in seen] == [rollouts.texts[low], rollouts.texts[high]]
+    assert torch.equal(seen[1][1], scores.entropy[high][mask[high]]) and seen[0][2] == 0.7
+    assert found == [
+        {"perplexity": "low", "place": "end", "with_original": 0.9, "with_replacement": 0.1},
+        {"perplexity": "high", "place": "end", "with_original": 0.8, "with_replacement": 0.2},
+    ]
+    _, prompt, starts, sampling, gold = lines_of["how"]
+    assert (prompt, gold) == (rollout.encode_prompt(rotary, "1+1"), "2")
+    assert starts == [[1, 2], [1, 3]] * 2
+    assert (sampling.group_size, sampling.max_response_length, sampling.temperature) == (6, 24, 0.7)
+    first = rollouts.texts
+    replacement.replace_tokens(rotary, Question("1+1", "2"), config, 6)
+    replacement.replace_tokens(rotary, Question("1+1", "2"), config | {"seed": 1}, 6)
+    assert scored[1][0].texts == first != scored[2][0].texts
+
+
+def test_impacts_are_means_over_tokens_in_points(tmp_path):
+    tokens = [
+        {"place": "start", "perplexity": "low", "with_original": 0.75, "with_replacement": 0.25},
+        {"place": "start", "perplexity": "high", "with_original": 0.5, "with_replacement": 0.25},
+        {"place": "end", "perplexity": "low", "with_original": 1.0, "with_replacement": 1.0},
+    ]
+    about = {"checkpoint": "step_1", "continuations": 4}
+    lines = [about | {"question": str(i), "replaced": tokens[i:]} for i in range(3)]
+    lines += [about | {"question": "x", "replaced": []}]
+    (tmp_path / REPLACED).write_text("".join(json.dumps(x) + "\n" for x in lines))
+    i2, t2 = replacement_findings(tmp_path)
+    assert values(t2) == {
+        "impact, place start (points)": pytest.approx((50 + 25 + 25) / 3),
+        "impact, place middle (points)": pytest.approx(float("nan"), nan_ok=True),
+        "impact, place end (points)": 0,
+        "accuracy with the original, place start (%)": pytest.approx((75 + 50 + 50) / 3),
+        "accuracy with the original, place middle (%)": pytest.approx(float("nan"), nan_ok=True),
+        "accuracy with the original, place end (%)": 100,
+        "start less end": pytest.approx(100 / 3),
+    }
+    assert values(i2)["high perplexity less low"] == pytest.approx(25 - 50 / 4)
+    top = "6 tokens of the top 20%, 4 questions, to 1 of which all answers were the same"
+    assert i2.notes == t2.notes == [f"{top}; 4 continuations of either token, step_1."]

@@ -3,7 +3,16 @@
 import pytest
 from made_up import CONFIG, line, report, value, verdicts, write_run
 
+from analysis.settings import (
+    by_setting,
+    came_to,
+    draw_curves,
+    less,
+    table_of_settings,
+    with_signs,
+)
 from options import InputError
+from record import Run
 
 SETTINGS = {
     "plain": ({}, 0.80, 0.05, 20),
@@ -61,3 +70,93 @@ def test_several_runs_without_what_a_claim_needs(tmp_path):
     assert verdicts(found) == dict.fromkeys(("I3", "T3"), "not enough data")
     with pytest.raises(InputError, match="another run"):
         report(None, ("runs", folders + folders[:1]), ("report", tmp_path / "out"))
+
+
+# ------------------------------------------------------------------------ on numbers made by hand
+
+
+def made(seed=0, accuracies=(0.5,), after=None, **options):
+    """A Run of so many steps that exists nowhere."""
+    lines = [line(s) | {"accuracy": x} for s, x in enumerate(accuracies, 1)]
+    summary = {} if after is None else {"after": {"acc": {"mean": after}}}
+    return Run(f"run-{seed}", {"seed": seed} | options, lines, summary)
+
+
+def test_settings_are_named_by_what_they_change():
+    plain, high = {"objective": "clip", "rate": 1}, {"objective": "clip", "rate": 2}
+    found = by_setting(
+        [made(0, **high), made(0, **plain), made(1, **plain), made(0, **plain, ppl_alpha=0.1)]
+        + [made(0, **(plain | {"objective": "kl_cov"}), cov=2)]
+    )
+    # Two of them are plain GRPO; the one that is nearer to all others is meant.
+    names = ["rate 2", "GRPO", "ppl_alpha 0.1", "cov 2, objective kl_cov"]
+    assert {name: list(seeds) for name, seeds in found.items()} == dict(
+        zip(names, ([0], [0, 1], [0], [0]), strict=True)
+    )
+    found = by_setting([made(0, ppl_alpha=0.1), made(0, ppl_alpha=0.2)])
+    assert list(found) == ["the first", "ppl_alpha 0.2"]
+    with pytest.raises(InputError, match="run-0 has the options and the seed of another run"):
+        by_setting([made(0, ppl_alpha=0.1), made(0, ppl_alpha=0.1)])
+
+
+def test_the_setting_a_claim_is_about_is_found_by_its_signs():
+    def runs(*seeds, **options):
+        return {seed: made(seed, **options) for seed in seeds}
+
+    late = {"position_gamma": 0.1, "position_steepness": 15.0}
+    settings = {
+        "GRPO": runs(0, 1, 2, 3, position_gamma=0.0, position_steepness=15.0),
+        "weak": runs(0, ppl_alpha=0.01),
+        "strong": runs(0, 1, ppl_alpha=0.1),
+        "late": runs(0, **late),
+        "early": runs(0, **late | {"position_steepness": -15.0}),
+        "both": runs(0, 1, 2, 3, ppl_alpha=0.1, **late),
+    }
+    signs = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (0, 0))
+    found = [with_signs(settings, *pair) for pair in signs]
+    assert found == ["strong", None, "late", "early", "both", "GRPO"]
+
+
+def test_what_a_run_came_to():
+    accuracies = [0.1] * 18 + [0.4, 0.6]
+    assert came_to(made(accuracies=accuracies), "accuracy") == pytest.approx(0.5)
+    assert came_to(made(accuracies=accuracies, after=0.9), "accuracy") == 0.9
+    assert came_to(made(accuracies=[0.1, 0.2, 0.3], after=0.9), "branching_factor") != 0.9
+    assert came_to(made(accuracies=[0.1, 0.2, 0.3]), "accuracy") == 0.3
+
+
+def test_differences_are_of_the_seeds_that_both_have():
+    ours = {0: made(after=0.5), 1: made(after=0.7), 2: made(after=0.9), 3: made(after=0.0)}
+    theirs = {0: made(after=0.4), 1: made(after=0.4), 3: made(after=1.0, accuracies=[0.1] * 2)}
+    mean, low, high = less(ours, theirs, "accuracy")
+    assert (mean, high - mean, mean - low) == pytest.approx((0.2, 12.706 * 0.1, 12.706 * 0.1))
+    assert less(ours, {}, "accuracy") is None and less(ours, {2: theirs[3]}, "accuracy") is None
+
+
+def test_the_table_marks_differences_that_leave_out_0():
+    runs = {"GRPO": (0.50, 0.52, 0.54), "better": (0.60, 0.62, 0.65), "alike": (0.49, 0.52, 0.56)}
+    settings = {
+        name: {seed: made(seed, after=x) for seed, x in enumerate(values)}
+        for name, values in runs.items()
+    }
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]] for row in table_of_settings(settings)[3:]
+    ]
+    assert rows[0][:4] == ["setting", "seeds", "accuracy", "less GRPO"] and len(rows) == 5
+    # Of three values the half width is 4.303 times their standard deviation over the root of 3.
+    assert rows[2][:4] == ["GRPO", "3", "0.520 [0.470, 0.570]", ""]
+    assert rows[3][3] == "0.103 [0.089, 0.118] *"
+    assert rows[4][3] == "0.003 [-0.035, 0.041]"
+
+
+def test_curves_are_drawn_as_far_as_all_seeds_have_come():
+    from matplotlib.figure import Figure
+
+    runs = {0: made(0, [0.1, 0.1, 0.1]), 1: made(1, [0.3, 0.3, 0.3, 0.9])}
+    draw_curves(figure := Figure(), {"GRPO": runs, "x": runs}, {"GRPO": "GRPO", "x": "other"})
+    curve, other = figure.axes[0].lines
+    assert list(curve.get_xdata()) == [1, 2, 3]
+    assert curve.get_ydata().tolist() == pytest.approx([0.2] * 3)
+    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.1, 0.3))
+    assert curve.get_color() != other.get_color()
