@@ -8,7 +8,7 @@ and those of an evaluation, so temperature, alignment and precision cannot drift
     logits         (n, V)      a chunk at a time, float32 from here on, never kept for the whole batch
     logp, H, ...   (B, T)      scattered back; x[:, t] is about token t and 0 outside the response
 
-With p = softmax(z / temperature) at the state in which token a was drawn:
+With z the logits divided by the temperature and p = softmax(z) at the state in which token a was drawn:
 
     logp      log p_a
     entropy   H   = -sum_b p_b log p_b                                    full vocabulary, in nats
@@ -23,7 +23,7 @@ Everything is at the temperature of the sampling, because that is the policy tha
 
 What an update does to the entropy is measured by scoring the same states before and after it, and
 predicted twice: from the change of their logits (`entropy_change`, below), and, before the update is
-made, from the advantages: eta times the mean of A T (`train.py`).
+made, from the advantages: the learning rate times the mean of A T (`record.end_probe`).
 """
 
 import copy
@@ -48,7 +48,7 @@ class Scoring(NamedTuple):
     chunk_tokens: int = 1024  # tokens whose logits are held at a time
 
 
-USUAL = Scoring()
+AT_TEMPERATURE_1 = Scoring()
 
 
 class TokenScores(NamedTuple):
@@ -61,13 +61,15 @@ class TokenScores(NamedTuple):
     polarity: torch.Tensor | None = None
 
 
-def score(model, input_ids, response_mask, scoring=USUAL, measure=True) -> TokenScores:
+def score(
+    model, input_ids, response_mask, scoring=AT_TEMPERATURE_1, logp_only=False
+) -> TokenScores:
     """Score every response token under the model as it is now, in one forward pass.
 
     input_ids (B, T) right-padded; response_mask (B, T), true on the tokens the policy sampled, never
     at position 0. Differentiable in `logp` where gradients are enabled; where there are several chunks
     of logits, each is then computed again in the backward pass, so at most chunk_tokens x vocabulary
-    logits are alive. `measure=False` leaves out all but logp. Precision is the caller's autocast; the
+    logits are alive. logp_only leaves out the rest. Precision is the caller's autocast; the
     softmax is float32.
 
     No attention mask and no position ids are needed: with padding only on the right, a causal model's
@@ -80,11 +82,11 @@ def score(model, input_ids, response_mask, scoring=USUAL, measure=True) -> Token
     chunks = []
     for start in range(0, len(tokens), scoring.chunk_tokens):
         chunk = slice(start, start + scoring.chunk_tokens)
-        arguments = (model, states[chunk], tokens[chunk], scoring.temperature, measure)
+        arguments = (model, states[chunk], tokens[chunk], scoring.temperature, logp_only)
         if recompute:
-            chunks.append(checkpoint(_score_chunk, *arguments, use_reentrant=False))
+            chunks.append(checkpoint(score_chunk, *arguments, use_reentrant=False))
         else:
-            chunks.append(_score_chunk(*arguments))
+            chunks.append(score_chunk(*arguments))
 
     def scatter(values):
         blank = torch.zeros(response_mask.shape, device=input_ids.device)
@@ -99,11 +101,11 @@ def response_states(model, input_ids, response_mask):
     return hidden[:, :-1][response_mask[:, 1:]]
 
 
-def _score_chunk(model, states, tokens, temperature, measure):
+def score_chunk(model, states, tokens, temperature, logp_only):
     """(n, D) states and the (n,) tokens drawn there -> the fields of TokenScores, each (n,)."""
     log_probs = (next_token_logits(model, states).float() / temperature).log_softmax(-1)  # (n, V)
     logp = log_probs.gather(1, tokens[:, None]).squeeze(1)
-    if not measure:
+    if logp_only:
         return (logp,)
     with torch.no_grad():
         probs = log_probs.exp()
@@ -162,8 +164,8 @@ def micro_batches(lengths, micro_batch_tokens):
     [[1], [3, 2], [0]]
     """
     batches, rows, width = [], [], 0
-    longest_first = lengths.sort(descending=True, stable=True)
-    for length, row in zip(*(column.tolist() for column in longest_first), strict=True):
+    ordered, order = lengths.sort(descending=True, stable=True)
+    for length, row in zip(ordered.tolist(), order.tolist(), strict=True):
         if not rows or (len(rows) + 1) * width > micro_batch_tokens:
             rows, width = [], length
             batches.append(rows)
@@ -172,12 +174,12 @@ def micro_batches(lengths, micro_batch_tokens):
 
 
 @torch.no_grad()
-def score_batch(model, rollouts, scoring=USUAL, measure=True) -> TokenScores:
+def score_batch(model, rollouts, scoring=AT_TEMPERATURE_1, logp_only=False) -> TokenScores:
     """Score a whole batch of rollouts without gradient, micro-batch by micro-batch; see `score`."""
     whole = None
-    for rows in micro_batches(rollouts.lengths, scoring.micro_batch_tokens):
+    for rows in micro_batches(rollouts.row_lengths, scoring.micro_batch_tokens):
         part = rollouts.rows(rows)
-        scores = score(model, part.input_ids, part.response_mask, scoring, measure)
+        scores = score(model, part.input_ids, part.response_mask, scoring, logp_only)
         if whole is None:
             blank = torch.zeros(rollouts.response_mask.shape, device=part.input_ids.device)
             whole = [blank.clone() if field is not None else None for field in scores]
@@ -190,7 +192,7 @@ def score_batch(model, rollouts, scoring=USUAL, measure=True) -> TokenScores:
 class Snapshot(NamedTuple):
     """A policy at the states of some rollouts: all it takes to have its logits there again.
 
-    D numbers a token and D x vocabulary once, on the CPU, where full logits would be a vocabulary a token.
+    On the CPU. It holds D numbers a token, and the output layer once, instead of V logits a token.
     """
 
     head: torch.nn.Module
@@ -198,10 +200,10 @@ class Snapshot(NamedTuple):
 
 
 @torch.no_grad()
-def snapshot(model, rollouts, scoring=USUAL) -> Snapshot:
+def snapshot(model, rollouts, scoring=AT_TEMPERATURE_1) -> Snapshot:
     """The policy as it is now, for `entropy_change` to compare with what an update makes of it."""
     states = {}
-    for rows in micro_batches(rollouts.lengths, scoring.micro_batch_tokens):
+    for rows in micro_batches(rollouts.row_lengths, scoring.micro_batch_tokens):
         part = rollouts.rows(rows)
         found = response_states(model, part.input_ids, part.response_mask).cpu()
         lengths = part.response_lengths.tolist()
@@ -211,7 +213,7 @@ def snapshot(model, rollouts, scoring=USUAL) -> Snapshot:
 
 
 @torch.no_grad()
-def entropy_change(model, before, rollouts, scoring=USUAL):
+def entropy_change(model, before, rollouts, scoring=AT_TEMPERATURE_1):
     """What became of the entropy of the rollouts' states since the snapshot `before` was taken.
 
     Returns (measured, predicted), in nats, each (N,), the response tokens row after row: the entropy
@@ -221,7 +223,7 @@ def entropy_change(model, before, rollouts, scoring=USUAL):
     """
     head = before.head.to(rollouts.input_ids.device)
     parts = {}
-    for rows in micro_batches(rollouts.lengths, scoring.micro_batch_tokens):
+    for rows in micro_batches(rollouts.row_lengths, scoring.micro_batch_tokens):
         part = rollouts.rows(rows)
         now = response_states(model, part.input_ids, part.response_mask)
         then = torch.cat([before.states[row] for row in rows])

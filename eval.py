@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 import toy
 from answers import is_equivalent
-from entropy import USUAL, per_rollout, score_batch
+from entropy import AT_TEMPERATURE_1, per_rollout, score_batch
 from options import (
     EvalOptions,
     InputError,
@@ -90,49 +90,12 @@ def majority(answers: list[str | None], correct: list[bool]) -> float:
 # ---------------------------------------------------------------------- of a set of questions
 
 
-def bootstrap(statistic, *sums, draws=1000, seed=0) -> tuple[float, float, float]:
-    """(value, low, high) of a statistic of sums over units, and its 95 % percentile interval.
-
-    sums: (units,) each, one entry a question or a step. As many units are drawn with replacement,
-    `draws` times, from a generator of its own, and statistic turns the totals, (1 + draws,) each, into
-    as many values. NaN where fewer than two units count, or where half of the draws have no value.
-
-    >>> value, low, high = bootstrap(ratio, torch.tensor([0.0, 1.0] * 50), torch.ones(100))
-    >>> f"{value:.2f} [{low:.1f}, {high:.1f}]"
-    '0.50 [0.4, 0.6]'
-    """
-    table = torch.stack([column.double() for column in sums], 1)
-    table = table[(table != 0).any(1)]  # units that count in none of the sums
-    weights = torch.zeros(1 + draws, len(table), dtype=torch.double)
-    weights[0] = 1
-    if len(table):
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randint(len(table), (draws, len(table)), generator=generator)
-        weights[1:].scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.double))
-    values = statistic(*(weights @ table).T)
-    known = values[1:][values[1:].isfinite()]
-    if len(table) < 2 or len(known) < draws / 2:
-        return values[0].item(), math.nan, math.nan
-    return values[0].item(), *middle_95(known)
-
-
-def ratio(a, b):
-    """A mean, from a sum and a count."""
-    return a / b
-
-
-def middle_95(values) -> list[float]:
-    """[low, high] of the middle 95 % of some values."""
-    ends = torch.tensor([0.025, 0.975], dtype=torch.double)
-    return torch.as_tensor(values, dtype=torch.double).quantile(ends).tolist()
-
-
 def evaluate(
     policy,
     questions,
     sampling,
     seed,
-    scoring=USUAL,
+    scoring=AT_TEMPERATURE_1,
     autocast=None,
     max_prompt_length=None,
     description="evaluate",
@@ -235,14 +198,49 @@ def summarize(records: list[dict]) -> dict:
 
 
 def estimate(values: list[float]) -> dict:
-    """The mean of one value a question, with its interval, that of a single question being no wider."""
-    _, low, high = bootstrap(
-        ratio, torch.tensor(values, dtype=torch.double), torch.ones(len(values))
-    )
-    mean = fmean(values)
-    return {"mean": mean, "low": mean, "high": mean} | (
-        {"low": low, "high": high} if len(values) > 1 else {}
-    )
+    """The mean of one value a question and its interval; of a single question, the mean as both ends."""
+    mean, counts = fmean(values), torch.ones(len(values))
+    _, low, high = bootstrap(ratio, torch.tensor(values, dtype=torch.double), counts)
+    if len(values) == 1:
+        low = high = mean
+    return {"mean": mean, "low": low, "high": high}
+
+
+def bootstrap(statistic, *sums, draws=1000, seed=0) -> tuple[float, float, float]:
+    """(value, low, high) of a statistic of sums over units, and its 95 % percentile interval.
+
+    sums: (units,) each, one entry a question or a step. As many units are drawn with replacement,
+    `draws` times, from a generator of its own, and statistic turns the totals, (1 + draws,) each, into
+    as many values. NaN where fewer than two units count, or where half of the draws have no value.
+
+    >>> value, low, high = bootstrap(ratio, torch.tensor([0.0, 1.0] * 50), torch.ones(100))
+    >>> f"{value:.2f} [{low:.1f}, {high:.1f}]"
+    '0.50 [0.4, 0.6]'
+    """
+    table = torch.stack([column.double() for column in sums], 1)
+    table = table[(table != 0).any(1)]  # units that count in none of the sums
+    weights = torch.zeros(1 + draws, len(table), dtype=torch.double)
+    weights[0] = 1
+    if len(table):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randint(len(table), (draws, len(table)), generator=generator)
+        weights[1:].scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.double))
+    values = statistic(*(weights @ table).T)
+    known = values[1:][values[1:].isfinite()]
+    if len(table) < 2 or len(known) < draws / 2:
+        return values[0].item(), math.nan, math.nan
+    return values[0].item(), *middle_95(known)
+
+
+def ratio(a, b):
+    """A mean, from a sum and a count."""
+    return a / b
+
+
+def middle_95(values) -> list[float]:
+    """[low, high] of the middle 95 % of some values."""
+    ends = torch.tensor([0.025, 0.975], dtype=torch.double)
+    return torch.as_tensor(values, dtype=torch.double).quantile(ends).tolist()
 
 
 def paired(records_a: list[dict], records_b: list[dict]) -> tuple[list[dict], list[dict]]:
@@ -286,13 +284,13 @@ def compare(records_a: list[dict], records_b: list[dict]) -> dict:
     return result
 
 
-def table(rows: dict[str, dict]) -> str:
+def table(summaries: dict[str, dict]) -> str:
     """Summaries side by side as plain text: {column: what `summarize` gave} -> aligned lines.
 
     A cell is the mean and its 95 % interval, `0.423 [0.39, 0.46]`.
     """
-    n = "/".join(dict.fromkeys(str(summary["samples"]) for summary in rows.values()))
-    lines = [["", *rows]]
+    n = "/".join(dict.fromkeys(str(summary["samples"]) for summary in summaries.values()))
+    lines = [["", *summaries]]
     for label, name, digits in (
         (f"Acc@{n}", "acc", 3),
         (f"Maj@{n}", "maj", 3),
@@ -303,7 +301,7 @@ def table(rows: dict[str, dict]) -> str:
         ("truncated", "truncated_rate", 3),
     ):
         cells = []
-        for summary in rows.values():
+        for summary in summaries.values():
             value = summary[name][str(summary["samples"])] if name == "pass" else summary[name]
             low, high = (f"{value[end]:.{digits - 1}f}" for end in ("low", "high"))
             cells.append(f"{value['mean']:.{digits}f} [{low}, {high}]")
@@ -359,10 +357,15 @@ def run(options: EvalOptions) -> None:
     # Both models are loaded before either is asked: a wrong name shows now, not after an hour.
     policies = {}
     for model in filter(None, (options.model, options.compare)):
-        asked = (options.template, options.instruction)
-        policies[model] = load_policy(toy.find_model(model), "cpu", *asked)
-    lengths = (options.n, options.max_response_length)
-    sampling = Sampling(*lengths, options.temperature, options.top_p, options.batch_size)
+        name = toy.find_model(model)
+        policies[model] = load_policy(name, "cpu", options.template, options.instruction)
+    sampling = Sampling(
+        group_size=options.n,
+        max_response_length=options.max_response_length,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        batch_size=options.batch_size,
+    )
 
     records = {}
     for model, policy in policies.items():

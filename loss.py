@@ -4,9 +4,15 @@
                  -> ppl_shaping -> position_shaping -> polarity_shaping (B, T)
                  -> policy_loss, or clip_cov_loss, or kl_cov_loss
 
+    L = (1/N) sum_i sum_t max(-A_it rho_it, -A_it clamp(rho_it, 1 - eps_low, 1 + eps_high))
+
+    rho_it = exp(logp_it - old_logp_it), logp under the policy as it is, old_logp under the one that
+    sampled; N the response tokens of the minibatch; A_it the advantage of a token, after shaping. The
+    max is minus the papers' min, since this is a loss.
+
 A shaping method is a pure function (advantages, detached statistics, strength) -> advantages, and at
 its neutral strength it returns what it was given, bit for bit: plain GRPO. A new ablation is one more
-such function and one line in `train.py`. Clip-Cov and KL-Cov treat a few tokens of a minibatch, those
+such function, one line in `train.weigh` and one option. Clip-Cov and KL-Cov treat a few tokens of a minibatch, those
 of high covariance, differently: `clip_cov_tokens` and `kl_cov_tokens` choose them once, over the whole
 minibatch and without gradient, and the losses of its micro-batches are told which.
 
@@ -48,16 +54,15 @@ def ppl_shaping(
 ) -> torch.Tensor:
     """Method one of 2508.02260: weigh a rollout by its perplexity within its group.
 
-    A~ = A (1 - alpha w), w = log PPL standardised in the group, the factor clamped to [0.8, 1.2] *(code)*.
-    alpha > 0 favours low perplexity (the method), alpha < 0 high perplexity (the paper's contrast).
-    advantages (B,) or (B, T), log_ppl (B,) in nats -> the shape of advantages.
+    A~ = A (1 - alpha w), w = log PPL standardised in the group, the factor clamped to [0.8, 1.2] *(code)*;
+    alpha = 0.01. alpha > 0 favours low perplexity (the method), alpha < 0 high perplexity (the paper's
+    contrast). advantages (B, T), log_ppl (B,) in nats -> (B, T).
 
-    >>> ppl_shaping(torch.tensor([1.0, -1.0]), torch.tensor([2.0, 1.0]), 2, alpha=0.1)
+    >>> ppl_shaping(torch.tensor([[1.0], [-1.0]]), torch.tensor([2.0, 1.0]), 2, alpha=0.1).flatten()
     tensor([ 0.9000, -1.1000])
     """
-    scores = [standardise_without_outliers(group) for group in log_ppl.view(-1, group_size)]
-    factor = (1 - alpha * torch.cat(scores)).clamp(0.8, 1.2)
-    return advantages * factor.view(-1, *[1] * (advantages.dim() - 1))
+    w = torch.cat([standardise_without_outliers(group) for group in log_ppl.view(-1, group_size)])
+    return advantages * (1 - alpha * w).clamp(0.8, 1.2)[:, None]
 
 
 def standardise_without_outliers(values: torch.Tensor) -> torch.Tensor:
@@ -82,7 +87,7 @@ def position_shaping(
     """Method two of 2508.02260: a bonus that grows along the response.
 
     A~_t = A_t + sign(A_t) b_t,  b_t = min(gamma sigmoid(k (r_t - 0.5)), 0.5 |A_t|),  r_t = t / |o|;
-    gamma = 0.1 and k = 15 *(code)*. k > 0 favours late tokens (the method), k < 0 early ones (the
+    gamma = 0.1 and k = steepness = 15 *(code)*. k > 0 favours late tokens (the method), k < 0 early ones (the
     paper's contrast). advantages and response_mask (B, T) -> (B, T). Outside the response the
     advantage passes unchanged.
     """
@@ -137,13 +142,16 @@ def policy_loss(
 
     Returns the loss, a scalar, and a (B, T) bool, true where the clip took the gradient away.
     """
-    ratio = torch.exp((logp - old_logp).clamp(-20, 20))  # an infinite ratio has a NaN gradient
-    clipped_ratio = ratio.clamp(1 - clip_low, 1 + clip_high)
-    plain, clipped = -advantages * ratio, -advantages * clipped_ratio
-    token_loss = torch.maximum(plain, clipped)
-    if token_count is None:
-        token_count = response_mask.sum()
-    return (token_loss * response_mask).sum() / token_count, (clipped > plain) & response_mask
+    rho = torch.exp((logp - old_logp).clamp(-20, 20))  # ours: an infinite one has a NaN gradient
+    unclipped, clipped = -advantages * rho, -advantages * rho.clamp(1 - clip_low, 1 + clip_high)
+    loss = token_mean(torch.maximum(unclipped, clipped), response_mask, token_count)
+    return loss, (clipped > unclipped) & response_mask
+
+
+def token_mean(token_loss, response_mask, token_count: int | None) -> torch.Tensor:
+    """Sum over the response tokens given, (B, T), by the token_count of their minibatch; None: by theirs."""
+    total = (token_loss * response_mask).sum()
+    return total / (response_mask.sum() if token_count is None else token_count)
 
 
 def token_covariance(
@@ -151,8 +159,9 @@ def token_covariance(
 ) -> torch.Tensor:
     """How much each token adds to Cov(log p, A): c_t = (logp_t - mean logp) (A_t - mean A). (2505.22617)
 
-    Means over the response tokens. All (B, T) -> (B, T), 0 outside the response. A likely token that is
-    reinforced, or an unlikely one that is suppressed, has a high c: its update sharpens the policy.
+    Means over the response tokens; A after shaping. All (B, T) -> (B, T), 0 outside the response. A
+    likely token that is reinforced, or an unlikely one that is suppressed, has a high c: its update
+    sharpens the policy.
 
     >>> mask = torch.tensor([[False, True, True]])
     >>> token_covariance(torch.tensor([[0.0, -1.0, -3.0]]), torch.tensor([[9.0, 1.0, -1.0]]), mask)
@@ -163,16 +172,21 @@ def token_covariance(
     return torch.where(response_mask, logp_deviation * advantage_deviation, 0.0)
 
 
-def covariance_bound(covariances, absolute, quantile, usual):
-    """A bound of Clip-Cov: the absolute one, else that quantile of the (N,) covariances, else the usual.
+COV_LOWER, COV_UPPER = 1.0, 5.0  # Clip-Cov's bounds in 2505.22617
 
-    >>> covariance_bound(torch.tensor([3.0, 1.0, 2.0]), None, 0.5, 5.0).item()
+
+def covariance_bound(covariances, absolute, quantile, otherwise):
+    """A bound of Clip-Cov: the absolute one, else that quantile of the (N,) covariances, else `otherwise`.
+
+    Quantiles are ours: at low entropy hardly any likely token reaches the paper's bounds.
+
+    >>> covariance_bound(torch.tensor([3.0, 1.0, 2.0]), None, 0.5, COV_UPPER).item()
     2.0
     """
     if absolute is None and quantile is not None:
         ranked = covariances.sort().values
         return ranked[round(quantile * (len(ranked) - 1))]
-    return usual if absolute is None else absolute
+    return otherwise if absolute is None else absolute
 
 
 def clip_cov_tokens(
@@ -181,18 +195,18 @@ def clip_cov_tokens(
     clipped: torch.Tensor,
     lower: float,
     upper: float,
-    ratio: float = 2e-4,
+    share: float = 2e-4,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Clip-Cov of 2505.22617: which tokens of a minibatch give no gradient.
 
     Eligible are the response tokens with lower < c < upper that the clip has left their gradient
-    (`clipped`, from policy_loss). Of them max(int(ratio N), 1) are taken, N the response tokens; all
+    (`clipped`, from policy_loss). Of them max(int(share N), 1) are taken, N the response tokens; all
     where there are fewer. They are drawn uniformly, without replacement, from torch's own generator.
-    The paper: bounds 1 and 5, ratio 2e-4. All (B, T) -> (eligible, taken), two (B, T) bool.
+    The paper: bounds 1 and 5, share 2e-4. All (B, T) -> (eligible, taken), two (B, T) bool.
     """
     eligible = response_mask & ~clipped & (covariance > lower) & (covariance < upper)
     places = eligible.flatten().nonzero().flatten()
-    drawn = torch.randperm(len(places))[: share_of(response_mask, ratio)]
+    drawn = torch.randperm(len(places))[: count_of(response_mask, share)]
     return eligible, only(places[drawn.to(places.device)], eligible)
 
 
@@ -211,22 +225,21 @@ def clip_cov_loss(
     Arguments and results as in policy_loss; taken (B, T) bool from clip_cov_tokens. The ratio is
     clamped to [0, 2] *(code)*.
     """
-    if token_count is None:
-        token_count = response_mask.sum()
+    count = response_mask.sum() if token_count is None else token_count
     left = response_mask & ~taken
-    return policy_loss(logp, old_logp, advantages, left, clip_low, clip_high, token_count)
+    return policy_loss(logp, old_logp, advantages, left, clip_low, clip_high, count)
 
 
 def kl_cov_tokens(
-    covariance: torch.Tensor, response_mask: torch.Tensor, ratio: float = 2e-3
+    covariance: torch.Tensor, response_mask: torch.Tensor, share: float = 2e-3
 ) -> torch.Tensor:
-    """KL-Cov of 2505.22617: the max(int(ratio N), 1) response tokens with the largest c. (B, T) bool.
+    """KL-Cov of 2505.22617: the max(int(share N), 1) response tokens with the largest c. (B, T) bool.
 
     Of equal ones the first in the batch. The paper: 2e-3 for 7B, 2e-4 for 32B.
     """
     ranked = covariance.masked_fill(~response_mask, -torch.inf).flatten()
     ranked = ranked.sort(descending=True, stable=True).indices
-    return only(ranked[: share_of(response_mask, ratio)], response_mask)
+    return only(ranked[: count_of(response_mask, share)], response_mask)
 
 
 def kl_cov_loss(
@@ -238,7 +251,7 @@ def kl_cov_loss(
     beta: float = 1.0,
     token_count: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """KL-Cov: no clip, and a penalty that holds the tokens taken where the sampling policy had them.
+    """KL-Cov: no clip, and a penalty that keeps the tokens taken near the policy that sampled them.
 
     Token loss -A rho, + beta |logp - old_logp| for the tokens of kl_cov_tokens. At logp = old_logp the
     penalty and its gradient are 0; a hair beside it the gradient is beta, whatever the distance.
@@ -246,14 +259,13 @@ def kl_cov_loss(
     """
     log_ratio = logp - old_logp
     token_loss = -advantages * torch.exp(log_ratio.clamp(-20, 20)) + beta * taken * log_ratio.abs()
-    if token_count is None:
-        token_count = response_mask.sum()
-    return (token_loss * response_mask).sum() / token_count, torch.zeros_like(response_mask)
+    loss = token_mean(token_loss, response_mask, token_count)
+    return loss, torch.zeros_like(response_mask)
 
 
-def share_of(mask: torch.Tensor, ratio: float) -> int:
-    """That share of the masked tokens, rounded down, but one at least."""
-    return max(int(ratio * int(mask.sum())), 1)
+def count_of(mask: torch.Tensor, share: float) -> int:
+    """How many tokens that share of the masked ones is: rounded down, but one at least."""
+    return max(int(share * int(mask.sum())), 1)
 
 
 def only(places: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -153,27 +153,10 @@ def token_metrics(batch: Batch) -> dict:
     }
 
 
-@dataclasses.dataclass
-class Update:
-    """What one optimizer step came to. Tokens are response tokens of its minibatch."""
-
-    tokens: int  # all of them
-    tokens_run: int = 0  # those of rollouts with a gradient
-    loss: float = 0.0
-    grad_norm: float = 0.0  # before clipping
-    clipped: int = 0  # tokens whose gradient the clip took away
-    eligible: int = 0  # tokens that Clip-Cov or KL-Cov could take
-    taken: int = 0  # tokens that it took
-    moves: list = dataclasses.field(
-        default_factory=list
-    )  # sums of old logp - logp, a forward pass each
-    skipped: bool = False  # since its loss or gradient was not finite
-
-
-def update_metrics(updates: list[Update]) -> dict:
-    """Over the optimizer steps of a training step."""
+def update_metrics(updates: list) -> dict:
+    """Over the optimizer steps of a training step, each an Update of train.py."""
     made = [update for update in updates if not update.skipped]
-    moved = sum(x for update in updates for x in update.moves)
+    kl = sum(x for update in updates for x in update.kl_sums)
     tokens_run = sum(update.tokens_run for update in updates)
     return {
         "loss": sum(update.loss for update in made) / len(made) if made else None,
@@ -181,7 +164,7 @@ def update_metrics(updates: list[Update]) -> dict:
         "clip_fraction": sum(u.clipped for u in updates) / sum(u.tokens for u in updates),
         "cov_eligible": sum(update.eligible for update in updates),
         "cov_taken": sum(update.taken for update in updates),
-        "approx_kl": moved / max(tokens_run, 1) if math.isfinite(moved) else None,
+        "approx_kl": kl / max(tokens_run, 1) if math.isfinite(kl) else None,
         "skipped_updates": len(updates) - len(made),
     }
 
@@ -223,7 +206,7 @@ def end_probe(training, batch: Batch, before) -> dict:
     rows, few, known = before
     model, scoring = training.policy.model, training.scoring
     with training.autocast:
-        logp = score_batch(model, batch.rollouts, scoring, measure=False).logp
+        logp = score_batch(model, batch.rollouts, scoring, logp_only=True).logp
     batch.logp_change = logp - batch.scores.logp
     measured, from_logits = entropy_change(model, known, few, scoring)
     pull = (batch.scores.polarity * batch.shaped)[rows]
@@ -266,6 +249,9 @@ def evaluation_metrics(summary: dict | None) -> dict:
 # ----------------------------------------------------------------------------------- the alarms
 
 
+MOST_SKIPPED = 5  # optimizer steps in a row
+
+
 def alarms(metrics: dict, options, bfloat16: bool) -> dict[str, str]:
     """What is wrong with a step, in words: {name of the alarm: sentence}."""
     found = {}
@@ -303,14 +289,24 @@ def alarms(metrics: dict, options, bfloat16: bool) -> dict[str, str]:
     return found
 
 
-def sound_alarms(progress: Progress, metrics: dict, options, autocast: torch.autocast) -> None:
-    """Say on stderr what is wrong, each thing once in a run."""
+def sound_alarms(training, metrics: dict) -> None:
+    """Say on stderr what is wrong, each thing once in a run. training: train.py's.
+
+    Raises InputError after MOST_SKIPPED optimizer steps in a row that were not finite.
+    """
+    folder, progress, autocast = training.folder, training.progress, training.autocast
     with autocast:
         bfloat16 = torch.is_autocast_enabled(autocast.device)
-    for name, sentence in alarms(metrics, options, bfloat16).items():
+    for name, sentence in alarms(metrics, training.options, bfloat16).items():
         if name not in progress.alarms:
             progress.alarms.append(name)
             tqdm.write(f"step {progress.step}: {sentence}", file=sys.stderr)
+    if progress.skipped_in_a_row >= MOST_SKIPPED:
+        raise InputError(
+            f"--learning_rate: {progress.skipped_in_a_row} losses in a row were not finite, so the run "
+            f"stops; its last checkpoint, {checkpoints(folder)[-1]}, is intact: go on with "
+            f"--resume {folder} and a lower rate"
+        )
 
 
 # ------------------------------------------------------------------------------------- writing

@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from data import Question, draw
+from entropy import TokenScores
 from options import InputError
 from reward import Grade, grade, overlong_penalty
 
@@ -55,7 +56,7 @@ class Policy(NamedTuple):
 
 
 class Sampling(NamedTuple):
-    """How responses are sampled. The last two decide which random numbers are drawn, not their law."""
+    """How responses are sampled. The last two change which random numbers are used, not the distribution."""
 
     group_size: int  # responses to each prompt
     max_response_length: int  # tokens
@@ -86,7 +87,7 @@ class Rollouts:
     sampling_logp: torch.Tensor | None = None
 
     @functools.cached_property
-    def lengths(self):
+    def row_lengths(self):
         """(B,) tokens of prompt and response together: where the padding begins."""
         positions = torch.arange(1, self.response_mask.shape[1] + 1, device=self.input_ids.device)
         return (self.response_mask * positions).amax(1)
@@ -98,7 +99,7 @@ class Rollouts:
 
     def rows(self, rows):
         """Those rows in that order, trimmed to the longest of them."""
-        width = int(self.lengths[rows].max())
+        width = int(self.row_lengths[rows].max())
         return Rollouts(
             self.input_ids[rows, :width],
             self.response_mask[rows, :width],
@@ -259,17 +260,18 @@ def sample(policy: Policy, prompts: list[list[int]], sampling, keep_logp=False) 
     responses, logps = [], []
     for start in range(0, len(prompts), sampling.batch_size):
         asked = prompts[start : start + sampling.batch_size]
-        written = generate(policy, asked, settings, sampling)
-        responses += written[0]
-        logps += written[1]
+        new_responses, new_logps = generate_in_rounds(policy, asked, settings, sampling)
+        responses += new_responses
+        logps += new_logps
     return right_padded(policy, prompts, responses, logps if keep_logp else None)
 
 
 @torch.inference_mode()
-def generate(policy, prompts, settings, sampling):
+def generate_in_rounds(policy, prompts, settings, sampling):
     """What generate adds to each prompt, the end-of-sequence token included: (token ids, their logp).
 
-    The prompts are padded on the left, with a mask, so that all of them end where the next token goes.
+    Two lists with a list a prompt; those of logp stay empty unless settings.output_scores. The prompts
+    are padded on the left, with a mask, so that all of them end where the next token goes.
     """
     device, pad = policy.model.device, policy.tokenizer.pad_token_id
     eos = torch.tensor(policy.eos_ids, device=device)
@@ -295,12 +297,13 @@ def generate(policy, prompts, settings, sampling):
         length += new.shape[1]
         is_end = torch.isin(new, eos)
         ended = is_end.any(1)
-        counts = torch.where(ended, is_end.int().argmax(1) + 1, new.shape[1]).tolist()
+        first_end = is_end.int().argmax(1) + 1  # how many tokens there are with the first end
+        counts = torch.where(ended, first_end, new.shape[1]).tolist()
         for row, tokens, count in zip(rows, new.tolist(), counts, strict=True):
             responses[row] += tokens[:count]
         if settings.output_scores:
-            scores = torch.stack(output.scores, 1).log_softmax(-1)  # (rows, new tokens, V)
-            drawn = scores.gather(2, new[:, :, None]).squeeze(2).tolist()
+            log_probs = torch.stack(output.scores, 1).log_softmax(-1)  # (rows, new tokens, V)
+            drawn = log_probs.gather(2, new[:, :, None]).squeeze(2).tolist()
             for row, values, count in zip(rows, drawn, counts, strict=True):
                 logps[row] += values[:count]
 
@@ -350,7 +353,9 @@ class Batch:
     rollouts: Rollouts
     grades: list[Grade]
     rewards: torch.Tensor  # (B,)
-    scores: object = None  # entropy.TokenScores under the policy that sampled, each (B, T)
+    # Under the policy that sampled: logp, entropy, branching, gradient, polarity, each (B, T). This logp
+    # is the old_logp of the papers.
+    scores: TokenScores | None = None
     advantages: torch.Tensor | None = None  # (B,) how much better than its group
     shaped: torch.Tensor | None = None  # (B, T) the advantage of each token, after reweighting
     logp_change: torch.Tensor | None = None  # (B, T) what the update did; None: not probed
@@ -366,7 +371,7 @@ class Batch:
         return torch.tensor([g.correct for g in self.grades], device=self.rewards.device)
 
     def groups(self, groups: list[int]) -> "Batch":
-        """Those groups of a batch that is graded and no more, in that order."""
+        """Those groups, in that order, of a batch that is graded but not yet scored."""
         size = len(self.grades) // len(self.questions)
         rows = [row for group in groups for row in range(group * size, (group + 1) * size)]
         return Batch(
@@ -378,7 +383,10 @@ class Batch:
 
 
 def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Batch:
-    """group_size rollouts of each question, and their rewards. grade: (text, gold) -> Grade."""
+    """group_size rollouts of each question, and their rewards. grade: (text, gold) -> Grade.
+
+    The reward is 1 for a right answer and 0 for any other, less the overlong penalty.
+    """
     sampling = Sampling(
         options.group_size,
         options.max_response_length,
@@ -403,36 +411,37 @@ def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[lis
 
     With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
     questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
-    batch is dropped too. Where no group at all has a signal, the last batch is trained on as it is:
-    its gradient is 0. progress.drawn counts the questions taken from the endless stream of `draw`.
+    batch is dropped too. Where no group at all is mixed, the last batch is trained on as it is: it
+    teaches nothing, unless the overlong penalty tells its rollouts apart.
+
+    progress.drawn counts the questions taken from the endless stream of `data.draw`.
     """
-    sampled, kept = [], []
-    for _ in range(options.max_gen_batches if options.dynamic_sampling else 1):
+
+    def next_batch():
         asked = draw(questions, options.seed, progress.drawn, options.questions_per_step)
         progress.drawn += len(asked)
-        batch = sample_and_grade(policy, asked, options, grade)
-        sampled.append(batch)
-        if not options.dynamic_sampling:
-            return sampled, batch
-        right = batch.correct.view(len(asked), -1).sum(1)
+        return sample_and_grade(policy, asked, options, grade)
+
+    if not options.dynamic_sampling:
+        batch = next_batch()
+        return [batch], batch
+    sampled, mixed, full = [], [], options.questions_per_step
+    while len(mixed) < full and len(sampled) < options.max_gen_batches:
+        sampled.append(next_batch())
+        batch = join(sampled)
+        right = batch.correct.view(-1, options.group_size).sum(1)
         mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
-        room = options.questions_per_step - sum(len(part.questions) for part in kept)
-        if mixed:
-            kept.append(batch.groups(mixed[:room]))
-        if len(mixed) >= room:
-            break
-    else:
+    if len(mixed) < full:
         tqdm.write(
-            f"step {progress.step}: {sum(len(part.questions) for part in kept)} of "
-            f"{options.questions_per_step} groups have a signal after {len(sampled)} batches; "
-            "training on those there are.",
+            f"step {progress.step}: {len(mixed)} of {full} groups have a signal after {len(sampled)} "
+            "batches; training on those there are.",
             file=sys.stderr,
         )
-    return sampled, join(kept) if kept else batch
+    return sampled, batch.groups(mixed[:full]) if mixed else sampled[-1]
 
 
 def join(batches: list[Batch]) -> Batch:
-    """Several batches that are graded and no more one below the other, padded to the widest."""
+    """One below the other, padded to the widest: batches that are graded but not yet scored."""
     width = max(batch.mask.shape[1] for batch in batches)
 
     def stack(name):
@@ -442,7 +451,7 @@ def join(batches: list[Batch]) -> Batch:
     return Batch(
         [question for batch in batches for question in batch.questions],
         Rollouts(
-            stack("input_ids"),
+            stack("input_ids"),  # padded with 0, since nothing reads the padding
             stack("response_mask"),
             torch.cat([batch.rollouts.truncated for batch in batches]),
             [text for batch in batches for text in batch.rollouts.texts],

@@ -167,7 +167,7 @@ def warm_up(policy: Policy, seed: int = 0) -> None:
         begin = torch.tensor([len(q) + 1 for q in asked])[:, None]
         end = torch.tensor([len(row) for row in rows])[:, None]
         solution = (positions >= begin) & (positions < end)
-        logp = score(policy.model, input_ids, solution, scoring, measure=False).logp
+        logp = score(policy.model, input_ids, solution, scoring, logp_only=True).logp
         loss = -logp.sum() / solution.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)

@@ -8,12 +8,17 @@
         update    updates_per_step optimizer steps on one of three objectives  loss.py
         record    a line of metrics, now and then the rollouts and a checkpoint  record.py
 
+It is the GRPO of the two papers and differs from DeepSeekMath's (2402.03300) in this: no KL to a
+reference model; one mean over all response tokens of a minibatch and not a mean of each response's mean;
+clip-higher, 0.2 and 0.28 (DAPO, 2503.14476); the unbiased std. The optimizer is AdamW, its rate constant
+after a short warm-up.
+
 With no option it trains the embedded toy (toy.py) on the CPU in minutes. `--model` and `--data` turn
 the same loop on any causal language model and any set of questions with answers. What can be set is in
 options.py, what a run leaves behind in record.py.
 
-The functions stand in the order in which data meets them: weigh, choose_tokens, backward, update,
-training_step, train; below them what a run starts with.
+The functions stand in the order in which data meets them: weigh, choose_tokens, backward, update. What
+a whole turn of the loop is says `training_step`, what a run is `train`; below it is what a run starts with.
 
 Ours, where the papers are silent: the held-out split by a hash of the question; stopping, resuming and
 the alarms; that the shaping methods and the objectives may be combined (perplexity first, then position,
@@ -35,6 +40,7 @@ from tqdm import tqdm
 
 import loss
 import record
+import rollout
 import toy
 from analysis.report import end_of_run
 from analysis.stages import plateau_has_begun
@@ -49,23 +55,14 @@ from options import (
     parse_train,
     quiet_libraries,
 )
-from record import Progress, Update
+from record import Progress
 from reward import Grade, grade
-from rollout import (
-    Batch,
-    Policy,
-    Rollouts,
-    Sampling,
-    encode_prompt,
-    load_policy,
-    sample_batch,
-    short_enough,
-)
+from rollout import Batch, Policy, Rollouts, Sampling
 
 
 @dataclasses.dataclass
 class Training:
-    """What a run works with. grade is the verifiable reward, (response, gold) -> Grade."""
+    """What a run works with."""
 
     options: TrainOptions
     folder: Path
@@ -74,8 +71,8 @@ class Training:
     autocast: torch.autocast  # the precision of forward passes
     questions: list[Question]
     held_out: list[Question]
-    progress: Progress
-    grade: Callable[[str, str], Grade] = grade
+    progress: Progress  # all else that a checkpoint keeps: step, questions drawn, evaluations, ...
+    grade: Callable[[str, str], Grade] = grade  # (response, gold) -> Grade; evaluation has its own
 
     @property
     def scoring(self) -> Scoring:
@@ -104,14 +101,29 @@ class Minibatch:
         return Minibatch(rollouts, *(value[rows, :width] for value in values))
 
 
+@dataclasses.dataclass
+class Update:
+    """What one optimizer step came to, for the metrics. Tokens are response tokens of its minibatch."""
+
+    tokens: int  # all of them: N, the denominator of the loss
+    tokens_run: int = 0  # those of rollouts with a gradient
+    loss: float = 0.0
+    grad_norm: float = 0.0  # before clipping
+    clipped: int = 0  # tokens whose gradient the clip took away
+    eligible: int = 0  # tokens that Clip-Cov or KL-Cov could take
+    taken: int = 0  # tokens that it took
+    kl_sums: list = dataclasses.field(default_factory=list)  # of old logp - logp, one a micro-batch
+    skipped: bool = False  # since its loss or gradient was not finite
+
+
 # ---------------------------------------------------------------------------------- the algorithm
 
 
-def weigh(batch: Batch, options: TrainOptions, on: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """The advantage of each rollout, (B,), and of each of its tokens, (B, T), after shaping if `on`."""
+def weigh(batch: Batch, options: TrainOptions, shaping: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The advantage of each rollout, (B,), and of each of its tokens, (B, T), after `shaping` if true."""
     advantages = loss.group_advantages(batch.rewards, options.group_size)
     shaped = advantages[:, None].expand(batch.mask.shape)
-    if on:
+    if shaping:
         log_ppl = log_perplexity(batch.scores.logp, batch.mask)
         shaped = loss.ppl_shaping(shaped, log_ppl, options.group_size, options.ppl_alpha)
         shaped = loss.position_shaping(
@@ -124,17 +136,16 @@ def weigh(batch: Batch, options: TrainOptions, on: bool) -> tuple[torch.Tensor, 
 
 
 def shaping_is_on(progress: Progress, options: TrainOptions) -> bool:
-    """Whether this step's advantages are reweighted. Remembers when the plateau was seen to begin."""
-    if options.shaping_start != "plateau":
-        return progress.step >= int(options.shaping_start)
-    if progress.plateau is None and progress.curves and plateau_has_begun(*zip(*progress.curves)):
-        progress.plateau = progress.step - 1
-        tqdm.write(f"step {progress.plateau}: the plateau has begun; shaping acts from here on")
-    return progress.plateau is not None
+    """Whether this step's advantages are reweighted."""
+    if options.shaping_start == "plateau":
+        return progress.plateau is not None
+    return progress.step >= int(options.shaping_start)
 
 
-def choose_tokens(training: Training, minibatch: Minibatch, moved: bool):
-    """(eligible, taken), both (b, t) bool: the tokens that Clip-Cov or KL-Cov treats differently.
+def choose_tokens(
+    training: Training, minibatch: Minibatch, moved: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tokens that Clip-Cov or KL-Cov may treat differently, and those that it does, (b, t) bool each.
 
     The covariance is that of the policy as it is now, from a pass over the whole minibatch without
     gradient. Until the weights have `moved` away from those that sampled the batch this pass would
@@ -148,15 +159,29 @@ def choose_tokens(training: Training, minibatch: Minibatch, moved: bool):
     if moved:
         model = training.policy.model
         with training.autocast:
-            logp = score_batch(model, minibatch.rollouts, training.scoring, measure=False).logp
+            logp = score_batch(model, minibatch.rollouts, training.scoring, logp_only=True).logp
     covariance = loss.token_covariance(logp, advantages, mask)
     if options.objective == "kl_cov":
         return mask, loss.kl_cov_tokens(covariance, mask, options.kl_cov_ratio)
     _, clipped = loss.policy_loss(logp, old_logp, advantages, mask, *options.clip_range)
-    every = covariance[mask]
-    lower = loss.covariance_bound(every, options.cov_lower, options.cov_lower_quantile, 1.0)
-    upper = loss.covariance_bound(every, options.cov_upper, options.cov_upper_quantile, 5.0)
+    all_c, o = covariance[mask], options
+    lower = loss.covariance_bound(all_c, o.cov_lower, o.cov_lower_quantile, loss.COV_LOWER)
+    upper = loss.covariance_bound(all_c, o.cov_upper, o.cov_upper_quantile, loss.COV_UPPER)
     return loss.clip_cov_tokens(covariance, mask, clipped, lower, upper, options.clip_cov_ratio)
+
+
+def objective_loss(options: TrainOptions, logp: torch.Tensor, part: Minibatch, token_count: int):
+    """The loss of a part of a minibatch that has token_count tokens, and which of them were clipped.
+
+    A new objective is one more function of loss.py and one more case here.
+    """
+    tokens = (logp, part.old_logp, part.advantages, part.rollouts.response_mask)
+    clip_range = options.clip_range  # 0.2 and 0.28, with Clip-Cov 1 and 1, unless set
+    if options.objective == "clip":
+        return loss.policy_loss(*tokens, *clip_range, token_count)
+    if options.objective == "clip_cov":
+        return loss.clip_cov_loss(*tokens, part.taken, *clip_range, token_count)
+    return loss.kl_cov_loss(*tokens, part.taken, options.kl_cov_beta, token_count)
 
 
 def backward(training: Training, minibatch: Minibatch) -> Update:
@@ -167,65 +192,61 @@ def backward(training: Training, minibatch: Minibatch) -> Update:
     an advantage nor a token that KL-Cov holds back, are counted and not run.
     """
     options, scoring = training.options, training.scoring
-    done = Update(tokens=int(minibatch.rollouts.response_mask.sum()))
+    stats = Update(tokens=int(minibatch.rollouts.response_mask.sum()))
     pulls = minibatch.advantages != 0
     if options.objective == "kl_cov":
         pulls = pulls | minibatch.taken
     with_gradient = pulls.any(1).cpu().nonzero().flatten()
-    lengths = minibatch.rollouts.lengths[with_gradient]
+    lengths = minibatch.rollouts.row_lengths[with_gradient]
     for rows in micro_batches(lengths, scoring.micro_batch_tokens):
-        part = minibatch.rows(with_gradient[rows])
-        ids, mask = part.rollouts.input_ids, part.rollouts.response_mask
+        micro = minibatch.rows(with_gradient[rows])
+        ids, mask = micro.rollouts.input_ids, micro.rollouts.response_mask
         with training.autocast:
-            logp = score(training.policy.model, ids, mask, scoring, measure=False).logp
-        tokens = (logp, part.old_logp, part.advantages, mask)
-        if options.objective == "clip":
-            value, clipped = loss.policy_loss(*tokens, *options.clip_range, done.tokens)
-        elif options.objective == "clip_cov":
-            value, clipped = loss.clip_cov_loss(
-                *tokens, part.taken, *options.clip_range, done.tokens
-            )
-        else:
-            value, clipped = loss.kl_cov_loss(*tokens, part.taken, options.kl_cov_beta, done.tokens)
-        value.backward()
-        done.loss += value.item()
-        done.clipped += int(clipped.sum())
-        done.moves.append((part.old_logp - logp.detach()).sum().item())
-        done.tokens_run += int(mask.sum())
-    return done
+            logp = score(training.policy.model, ids, mask, scoring, logp_only=True).logp
+        micro_loss, clipped = objective_loss(options, logp, micro, stats.tokens)
+        micro_loss.backward()
+        stats.loss += micro_loss.item()
+        stats.clipped += int(clipped.sum())
+        stats.kl_sums.append((micro.old_logp - logp.detach()).sum().item())
+        stats.tokens_run += int(mask.sum())
+    return stats
 
 
 def update(training: Training, batch: Batch) -> list[Update]:
     """updates_per_step optimizer steps, each on a minibatch of whole groups.
 
-    A minibatch takes two passes: one without gradient, in which Clip-Cov and KL-Cov choose their tokens
-    (`choose_tokens`; plain clip needs none), and one with (`backward`). A minibatch in which no rollout
-    has a gradient makes no optimizer step. One whose loss or gradient is not finite is skipped.
+    Clip-Cov and KL-Cov choose their tokens over the whole minibatch, which takes a pass without gradient
+    once the policy has moved. A minibatch in which no rollout has a gradient makes no optimizer step. One
+    whose loss or gradient is not finite is skipped.
     """
     options, progress = training.options, training.progress
     model, optimizer = training.policy.model, training.optimizer
     # Training mode switches gradient checkpointing on and nothing else: there is no dropout.
     model.train(options.gradient_checkpointing)
-    nothing = torch.zeros_like(batch.mask)
-    whole = Minibatch(batch.rollouts, batch.shaped, batch.scores.logp, nothing)
+    whole = Minibatch(
+        rollouts=batch.rollouts,
+        advantages=batch.shaped,
+        old_logp=batch.scores.logp,  # of the policy that sampled, for all updates of the step
+        taken=torch.zeros_like(batch.mask),
+    )
     groups = torch.arange(len(batch.grades)).view(-1, options.group_size)
     updates, moved = [], False
-    for rows in groups.tensor_split(min(options.updates_per_step, len(groups))):
-        minibatch = whole.rows(rows.flatten())
+    for some_groups in groups.tensor_split(min(options.updates_per_step, len(groups))):
+        minibatch = whole.rows(some_groups.flatten())
         eligible, minibatch.taken = choose_tokens(training, minibatch, moved)
-        done = backward(training, minibatch)
-        done.eligible, done.taken = int(eligible.sum()), int(minibatch.taken.sum())
-        updates.append(done)
-        if not done.tokens_run:
+        stats = backward(training, minibatch)
+        stats.eligible, stats.taken = int(eligible.sum()), int(minibatch.taken.sum())
+        updates.append(stats)
+        if not stats.tokens_run:
             continue
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm)
-        done.grad_norm = norm.item()
-        if math.isfinite(done.loss) and math.isfinite(done.grad_norm):
+        stats.grad_norm = norm.item()
+        if math.isfinite(stats.loss) and math.isfinite(stats.grad_norm):
             optimizer.step()
             moved = True
             progress.skipped_in_a_row = 0
         else:
-            done.skipped = True
+            stats.skipped = True
             progress.skipped_in_a_row += 1
         optimizer.zero_grad()
     model.eval()
@@ -243,21 +264,27 @@ def training_step(training: Training) -> tuple[dict, Batch, record.Clock]:
 
     clock = record.Clock(policy.model.device)
     with clock("sample"), training.autocast:
-        sampled, batch = sample_batch(policy, training.questions, options, progress, training.grade)
+        sampled, batch = rollout.sample_batch(
+            policy, training.questions, options, progress, training.grade
+        )
     with clock("score"), training.autocast:
         batch.scores = score_batch(policy.model, batch.rollouts, training.scoring)
     batch.advantages, batch.shaped = weigh(batch, options, shaping_is_on(progress, options))
-    with clock("probe"):
-        before = record.start_probe(training, batch)
+    with clock("probe"):  # now and then: what will the update do to log-probability and entropy?
+        known = record.start_probe(training, batch)
     with clock("update"):
         updates = update(training, batch)
     with clock("probe"):
-        changes = record.end_probe(training, batch, before)
+        changes = record.end_probe(training, batch, known)
     metrics = {"step": progress.step} | record.sampling_metrics(sampled)
     metrics |= record.token_metrics(batch) | record.update_metrics(updates) | changes
     metrics |= {"sampling_logp_difference": difference, "learning_rate": rate}
     metrics |= {"questions_drawn": progress.drawn} | clock.metrics(sampled)
     progress.curves.append((metrics["entropy"], metrics["accuracy"]))
+    waits = options.shaping_start == "plateau" and progress.plateau is None
+    if waits and plateau_has_begun(*zip(*progress.curves)):
+        progress.plateau = progress.step
+        tqdm.write(f"step {progress.step}: the plateau has begun; shaping acts from now on")
     return metrics, batch, clock
 
 
@@ -286,24 +313,16 @@ def train(options: TrainOptions) -> None:
             due = options.eval_every and step % options.eval_every == 0
             if due or last:
                 progress.latest = evaluation(training)
+            # A last step that is not due is in summary.json alone: with more --steps it is no last one.
             metrics |= record.evaluation_metrics(progress.latest if due else None)
             record.write_metrics(folder, metrics)
-            record.sound_alarms(progress, metrics, options, training.autocast)
-            if progress.skipped_in_a_row >= 5:
-                raise InputError(
-                    f"--learning_rate: {progress.skipped_in_a_row} losses in a row were not finite, so "
-                    f"the run stops; its last checkpoint, {record.checkpoints(folder)[-1]}, is "
-                    f"intact: go on with --resume {folder} and a lower rate"
-                )
-            due = options.checkpoint_every and step % options.checkpoint_every == 0
-            if due or last or interrupted:
+            record.sound_alarms(training, metrics)
+            save = options.checkpoint_every and step % options.checkpoint_every == 0
+            if save or last or interrupted:
                 record.save_checkpoint(training)
             bar.update()
-            bar.set_postfix(
-                reward=f"{metrics['reward']:.2f}",
-                entropy=f"{metrics['entropy']:.3f}",
-                length=f"{metrics['response_length']:.0f}",
-            )
+            shown = "entropy={entropy:.3f}, length={response_length:.0f}, reward={reward:.2f}"
+            bar.set_postfix_str(shown.format(**metrics))
     if progress.step < options.steps:
         print(f"stopped after step {progress.step}; go on with: python train.py --resume {folder}")
         sys.exit(128 + interrupted[0])
@@ -314,15 +333,16 @@ def evaluation(training: Training) -> dict:
     """Acc@n, Maj@n, Pass@k and so on of the policy as it is, on the held-out questions."""
     options = training.options
     sampling = Sampling(
-        options.eval_samples,
-        options.max_response_length,
-        options.eval_temperature,
-        options.eval_top_p,
-        options.sample_batch_size,
-        options.sample_round_length,
+        group_size=options.eval_samples,
+        max_response_length=options.max_response_length,
+        temperature=options.eval_temperature,
+        top_p=options.eval_top_p,
+        batch_size=options.sample_batch_size,
+        round_length=options.sample_round_length,
     )
-    asked = (training.policy, training.held_out, sampling, options.seed)
-    return summarize(evaluate(*asked, training.scoring, training.autocast))
+    policy, scoring = training.policy, training.scoring
+    held_out, seed = training.held_out, options.seed
+    return summarize(evaluate(policy, held_out, sampling, seed, scoring, training.autocast))
 
 
 def start(options: TrainOptions) -> Training:
@@ -337,8 +357,10 @@ def start(options: TrainOptions) -> Training:
         last = found[-1]
     policy, optimizer, autocast = load(options, last)
     longest = options.max_prompt_length
-    questions = short_enough(policy, questions, longest, "training ")
-    held_out = short_enough(policy, held_out, longest, "held-out ")[: options.eval_questions]
+    questions = rollout.short_enough(policy, questions, longest, "training ")
+    held_out = rollout.short_enough(policy, held_out, longest, "held-out ")[
+        : options.eval_questions
+    ]
     progress = record.load_checkpoint(last, optimizer) if last else Progress()
     folder = record.run_folder(options)
     if last:
@@ -365,8 +387,8 @@ def load(options: TrainOptions, checkpoint: Path | None = None):
     device = choose_device(options.device)
     autocast = choose_autocast(options.precision, device)
     name = str(checkpoint or toy.find_model(options.model))
-    policy = load_policy(name, device, options.template, options.instruction)
-    torch.manual_seed(options.seed)  # after it, since warming up the toy draws numbers too
+    policy = rollout.load_policy(name, device, options.template, options.instruction)
+    torch.manual_seed(options.seed)  # only now, since warming up the toy draws numbers too
     if options.gradient_checkpointing:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # its newer name is not in every version
@@ -389,8 +411,8 @@ def dry_run(options: TrainOptions) -> None:
     beyond = policy.model.get_input_embeddings().num_embeddings  # no token: the end never comes
     policy = policy._replace(eos_ids=(beyond,))
     longest = options.max_prompt_length
-    tokens_of = lambda digits: len(encode_prompt(policy, "1" * digits))
-    digits = bisect.bisect(range(4 * longest), longest, key=tokens_of) - 1
+    tokens_of = lambda digits: len(rollout.encode_prompt(policy, "1" * digits))
+    digits = bisect.bisect(range(4 * longest), longest, key=tokens_of) - 1  # the most that fit
     question = Question("1" * max(digits, 0), "")
     count = options.questions_per_step * options.group_size
     print(
@@ -398,11 +420,12 @@ def dry_run(options: TrainOptions) -> None:
         f"{options.max_response_length} tokens on {policy.model.device}"
     )
     right = itertools.cycle((True, False))
-    grade = lambda *_: Grade(next(right), "", None)
-    with tempfile.TemporaryDirectory() as folder:
-        alone = (Path(folder), policy, optimizer, autocast, [question], [], Progress(), grade)
-        _, batch, clock = training_step(Training(options, *alone))
-        record.write_rollouts(Path(folder), 1, batch, policy.tokenizer)
+    every_second = lambda *_: Grade(next(right), "", None)
+    with tempfile.TemporaryDirectory() as name:
+        folder, progress = Path(name), Progress()
+        parts = (options, folder, policy, optimizer, autocast, [question], [], progress)
+        _, batch, clock = training_step(Training(*parts, grade=every_second))
+        record.write_rollouts(folder, 1, batch, policy.tokenizer)
     for phase, seconds in clock.seconds.items():
         memory = clock.memory[phase]
         memory = "unknown" if memory is None else f"{memory:.2f} GiB"

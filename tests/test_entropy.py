@@ -204,9 +204,9 @@ def gradient_of(policy, batch, token_budget, chunk_tokens=1024, order=None, padd
         old = wider(old, (0, padding))
     policy.model.zero_grad()
     scoring = Scoring(chunk_tokens=chunk_tokens)
-    for rows in micro_batches(batch.lengths, token_budget):
+    for rows in micro_batches(batch.row_lengths, token_budget):
         ids, mask = batch.input_ids[rows], batch.response_mask[rows]
-        logp = score(policy.model, ids, mask, scoring, measure=False).logp
+        logp = score(policy.model, ids, mask, scoring, logp_only=True).logp
         every = advantages[rows, None].expand(mask.shape)
         total = int(batch.response_mask.sum())
         policy_loss(logp, old[rows], every, mask, token_count=total)[0].backward()

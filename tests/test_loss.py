@@ -56,16 +56,21 @@ def test_advantages_stay_within_their_group():
     assert torch.equal(together[3:], group_advantages(torch.tensor([1.0, 0, 0]), 3))
 
 
+def ppl_of(advantages, *arguments, **named):
+    """ppl_shaping of rollouts of one token."""
+    return ppl_shaping(advantages[:, None], *arguments, **named).flatten()
+
+
 def test_ppl_shaping_by_hand():
     # log PPL 1, 2, 3, 4: mean 2.5, population variance 1.25; no outlier.
     std = math.sqrt(1.25)
     weights = [(x - 2.5) / std for x in (1, 2, 3, 4)]
     advantages = torch.tensor([2.0, -1.0, 0.0, 1.0])
-    shaped = ppl_shaping(advantages, torch.tensor([1.0, 2, 3, 4]), 4, alpha=0.01)
+    shaped = ppl_of(advantages, torch.tensor([1.0, 2, 3, 4]), 4, alpha=0.01)
     expected = [a * (1 - 0.01 * w) for a, w in zip(advantages.tolist(), weights, strict=True)]
     assert shaped.tolist() == pytest.approx(expected, rel=1e-6)
     assert shaped[0] > 2  # low perplexity is favoured
-    contrast = ppl_shaping(advantages, torch.tensor([1.0, 2, 3, 4]), 4, alpha=-0.01)
+    contrast = ppl_of(advantages, torch.tensor([1.0, 2, 3, 4]), 4, alpha=-0.01)
     assert contrast[0] < 2
 
 
@@ -75,21 +80,21 @@ def test_ppl_shaping_leaves_outliers_out_of_the_mean_and_the_std_but_scores_them
     expected = [-1.0, 1.0, -1.0, 1.0, 97.0]
     assert standardise_without_outliers(values).tolist() == pytest.approx(expected)
     # The factor of the outlier is clamped to [0.8, 1.2].
-    shaped = ppl_shaping(torch.ones(5), values, 5, alpha=0.01)
+    shaped = ppl_of(torch.ones(5), values, 5, alpha=0.01)
     assert shaped.tolist() == pytest.approx([1.01, 0.99, 1.01, 0.99, 0.8])
-    shaped = ppl_shaping(torch.ones(5), values, 5, alpha=-0.01)
+    shaped = ppl_of(torch.ones(5), values, 5, alpha=-0.01)
     assert shaped[4].item() == pytest.approx(1.2)
 
 
 def test_ppl_shaping_of_equal_perplexities_changes_nothing():
     advantages = torch.tensor([1.0, -1.0])
-    assert torch.equal(ppl_shaping(advantages, torch.tensor([0.7, 0.7]), 2, 0.5), advantages)
+    assert torch.equal(ppl_of(advantages, torch.tensor([0.7, 0.7]), 2, 0.5), advantages)
 
 
 def test_ppl_shaping_takes_token_advantages_too():
     advantages = torch.randn(4, 3)
     log_ppl = torch.rand(4)
-    by_row = ppl_shaping(torch.ones(4), log_ppl, 2, 0.1)
+    by_row = ppl_of(torch.ones(4), log_ppl, 2, 0.1)
     assert torch.allclose(
         ppl_shaping(advantages, log_ppl, 2, 0.1), advantages * by_row[:, None], atol=1e-7
     )
@@ -128,7 +133,7 @@ def test_strength_zero_is_grpo_bit_for_bit():
     advantages = group_advantages((torch.rand(32) > 0.5).float(), 8)
     mask = torch.rand(32, 20) > 0.3
     log_ppl = torch.rand(32) * 3
-    assert torch.equal(ppl_shaping(advantages, log_ppl, 8, 0.0), advantages)
+    assert torch.equal(ppl_of(advantages, log_ppl, 8, 0.0), advantages)
     every = advantages[:, None].expand(32, 20)
     for steepness in (15.0, -15.0):
         assert torch.equal(position_shaping(every, mask, 0.0, steepness), every)
@@ -276,11 +281,11 @@ def test_the_tokens_of_high_covariance_against_plain_loops(seed):
 
     _, clipped = policy_loss(logp, old, advantages, mask, 0.2, 0.28)
     bounds = 0.1, 1.0
-    eligible, taken = clip_cov_tokens(covariance, mask, clipped, *bounds, ratio=0.05)
+    eligible, taken = clip_cov_tokens(covariance, mask, clipped, *bounds, share=0.05)
     expected = [p for p, c in slow.items() if bounds[0] < c < bounds[1] and not clipped[p]]
     assert list(map(tuple, eligible.nonzero().tolist())) == expected and len(expected) > 5
     assert taken.sum() == int(0.05 * len(slow)) and (taken & ~eligible).sum() == 0
-    _, every = clip_cov_tokens(covariance, mask, clipped, *bounds, ratio=1.0)
+    _, every = clip_cov_tokens(covariance, mask, clipped, *bounds, share=1.0)
     assert torch.equal(every, eligible)  # there are fewer than the ratio asks for
     assert not clip_cov_tokens(covariance, mask, clipped, 90.0, 99.0)[1].any()
 
@@ -296,7 +301,7 @@ def test_clip_cov_draws_uniformly_and_from_torchs_own_generator():
     counts = torch.zeros(2, 6)
     torch.manual_seed(0)
     for _ in range(3000):
-        counts += clip_cov_tokens(covariance, mask, ~mask, 1.0, 5.0, ratio=0.2)[1]
+        counts += clip_cov_tokens(covariance, mask, ~mask, 1.0, 5.0, share=0.2)[1]
     inside = covariance > 1
     assert inside.sum() == 8 and not counts[~inside].any()
     # 2 of 8 each time: 750 each, with a standard deviation of about 24.

@@ -102,7 +102,7 @@ def test_prompts_and_responses_survive_the_repacking(policy):
         assert ids[: len(prompt)].tolist() == prompt
         begin, length = len(prompt), int(batch.response_lengths[row])
         assert mask.nonzero().flatten().tolist() == list(range(begin, begin + length))
-        assert int(batch.lengths[row]) == begin + length
+        assert int(batch.row_lengths[row]) == begin + length
         assert policy.tokenizer.decode(ids[mask], skip_special_tokens=True) == batch.texts[row]
 
 
