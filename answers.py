@@ -1,4 +1,6 @@
-r"""The mathematics of an answer: text -> tokens -> value -> equal or not. Bounded work, nothing run.
+r"""The mathematics of an answer: text -> tokens -> value -> equal or not.
+
+All work is bounded, and nothing is run.
 
     is_equivalent(r"\frac12 \text{ cm}", "0.5")
       tokenize      text -> tokens     \frac 12 "cm
@@ -7,21 +9,21 @@ r"""The mathematics of an answer: text -> tokens -> value -> equal or not. Bound
       Evaluation    term -> number     1/2
       same          two values -> bool
 
-What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3, unless
-the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. Roots, pi, e, i and functions
-are complex floats and must agree to TOLERANCE, relative. An expression with variables is sampled at
-POINTS pseudo-random points, the same for the same name, some of them negative; where a root or a
-logarithm leaves the real line or a denominator is 0, another point decides, and one disagreement at a
-good point is a disagreement. An operator it does not know (\sum, \int, \gcd, \vec) is a pseudo-random
-function of what it is applied to. Lists and sets have no order; tuples and intervals do, and their
-brackets matter. Equations may differ by a constant factor.
+What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3,
+unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. Roots, pi, e, i and
+functions are complex floats and must agree to TOLERANCE, relative. An expression with variables is
+sampled at POINTS pseudo-random points, the same for the same name, some of them negative; where a
+root or a logarithm leaves the real line or a denominator is 0, another point decides, and one
+disagreement at a good point is a disagreement. An operator it does not know (\sum, \int, \gcd,
+\vec) is a pseudo-random function of what it is applied to. Lists and sets have no order; tuples and
+intervals do, and their brackets matter. Equations may differ by a constant factor.
 
 Conventions. 1,234 is one number; "1, 234", "123,45" and (100,200) are not. 1\frac{4}{5} is a mixed
 number, 1/2x is (1/2)x, \log without a base is natural, 204_5 equals only itself. A unit, a currency
-or a % may be left out but not contradicted: 3 cm equals 3, not 3 m; 50% equals 50, and also 1/2, which
-it is. (D) 24 equals D and 24. `x = 3`, `m+n = 3` and `\angle A = 3` equal `3`, and `x < 3` its
-interval, but not `y < 3`. "1/2 or 0.5" is one answer, "1 or 2" a list. What cannot be read is equal
-only to the same tokens.
+or a % may be left out but not contradicted: 3 cm equals 3, not 3 mm; 50% equals 50, and also 1/2,
+which it is. (D) 24 equals D and 24. `x = 3`, `m+n = 3` and `\angle A = 3` equal `3`, and `x < 3`
+its interval, but not `y < 3`. "1/2 or 0.5" is one answer, "1 or 2" a list. What cannot be read is
+equal only to the same tokens.
 """
 
 import cmath
@@ -57,11 +59,12 @@ class Limit(Exception):
 WORK = contextvars.ContextVar("WORK", default=0)
 
 
-# ---- The words and signs that are known; each list may be added to ---------------------------------
+# ---- The words and signs that are known; each list may be added to -------------------------------
 # fmt: off
 
 
 def words(*lines: str) -> set[str]:
+    """All words of some lines."""
     return {word for line in lines for word in line.split()}
 
 
@@ -84,15 +87,15 @@ ALIASES = by_spelling({  # one token, and its other spellings
     ")": r"\rangle", "]": r"\rbrack", r"\}": r"\rbrace", r"\\": r"\cr",
     "<": r"\lt", r"\le": r"\leq \leqslant", r"\ne": r"\neq", r"\approx": r"\simeq",
     ">": r"\gt", r"\ge": r"\geq \geqslant", r"\to": r"\rightarrow", r"\wedge": r"\land",
-    r"\emptyset": r"\varnothing", r"\reals": r"\R", r"\setminus": r"\backslash", r"\cup": r"\bigcup",
+    r"\emptyset": r"\varnothing", r"\reals": r"\R", r"\setminus": r"\backslash",
     r"\frac": r"\dfrac \tfrac \cfrac \sfrac \nicefrac", r"\binom": r"\dbinom \tbinom",
     r"\overline": r"\bar", r"\vec": r"\overrightarrow", "i": r"\imath", r"\mod": r"\pmod \bmod",
-    r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
+    r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
 })
 CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, sizes, fonts
     r"\, \; \: \! \/ \quad \qquad ~",
-    r"\( \) \[ \] $ . \boxed \fbox \displaystyle \textstyle \limits \left \right \middle",
-    r"\text \textbf \mathbf \mathrm \mathit \mathcal \mbox \boldsymbol \bm \operatorname \bf \rm \it",
+    r"\( \) \[ \] $ . \boxed \fbox \mbox \displaystyle \textstyle \limits \left \right \middle",
+    r"\text \textbf \mathbf \mathrm \mathit \mathcal \boldsymbol \bm \operatorname \bf \rm \it",
 ) | {r"\ "}
 
 RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv", r"\to")
@@ -175,7 +178,7 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("choose", r"\{([^{}]*)\\choose\b([^{}]*)\}", r"\\binom{\1}{\2}"),
     ("to", r"(?<=[0-9])\s{0,3}\\text\s?\{\s?to\s?\}\s{0,3}(?=[0-9])", ":"),
     (r"\begin", r"\\begin\s?\{(?:cases|(?:align|gather)(?:ed)?)\*?\}", r"\\begin \\lines "),
-    (r"\end", r"\\(begin|end)\s?\{(?!v)[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 "),  # no determinant
+    (r"\end", r"\\(begin|end)\s?\{(?!v)[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 "),  # not vmatrix
     (r"\\[", r"(?<=\\\\)\[[0-9.a-z]{1,9}\]", ""),
 )
 # fmt: on
@@ -327,7 +330,7 @@ def brackets_around(tokens: list[str]) -> str:
 #   ("tuple", brackets, items)             in this order
 #   ("relation", signs, sides, names)      names: for each side, whether it only names the unknown
 #   ("text", text)                         what could not be read
-# A term is a Fraction, a complex, ("symbol", name), or an operator with terms: ("+", 1, ("sin", x)).
+# A term is a Fraction, a complex, ("symbol", name), or an operator and terms: ("+", 1, ("sin", 2)).
 
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 ONE_NAME = r"""
@@ -382,6 +385,7 @@ def read(tokens: list[str]) -> tuple:
 
 
 def as_text(tokens: list[str]) -> tuple:
+    """What could not be read, without the capitals of words and the braces around one token."""
     text = " ".join(token.lower() if token[0] == '"' else token for token in tokens)
     return ("text", re.sub(r"\{ (\S+) \}", r"\1", text))
 
@@ -586,26 +590,28 @@ class Reader:
 
         sum      -> product { ("+" | "-") product }
         product  -> ("+" | "-") product
-                  | power { ("*" | "/") factor | power }          2x has no sign between its factors
+                  | power { ("*" | "/") factor | power }        2x has no sign between its factors
         factor   -> ("+" | "-") factor | power
         power    -> atom { "!" | "^" factor }
-        atom     -> "(" sum ")" | "[" sum "]" | "{" sum "}" | "|" sum "|" | "\lfloor" sum "\rfloor" ...
+        atom     -> "(" sum ")" | "[" sum "]" | "{" sum "}" | "|" sum "|" | "\lfloor" sum "\rfloor"
                   | NUMBER | CONSTANT | symbol | function
                   | "\frac" argument argument | "\binom" argument argument
                   | "\sqrt" [ "[" sum "]" ] atom
-                  | "\sum" { ("_" | "^") name } operand           the same for all of BOUNDED
-        argument -> DIGIT | atom                                  \frac12
+                  | "\sum" { ("_" | "^") name } operand         and so each of BOUNDED
+        argument -> DIGIT | atom                                \frac12
         function -> "\sin" { "_" atom | "^" argument } ( atom | operand )
-        operand  -> ("+" | "-") operand | power { power }         \sin 2x, but \sin x * y ends before *
-        symbol   -> NAME { "_" name | "'" }
+        operand  -> ("+" | "-") operand | power { power }       \sin 2x; \sin x * y ends before *
+        symbol   -> NAME [ argument ] { "_" name | "'" }        only an accent has an argument
+        name     -> TOKEN | "{" { TOKEN } "}"                   its text, such as 12 in a_{12}
 
-    Every method takes the tokens of its rule and returns their term; a ValueError says that there is
-    none. What cannot go on, such as a unit, is left to `rest`.
+    A method takes the tokens of its rule and returns their term, or raises ValueError. What does
+    not belong to the arithmetic, such as a unit, is left to `rest`.
     """
 
     def __init__(self, tokens: list[str]):
         self.tokens, self.at = tokens, 0
-        self.in_bars = self.in_function = False  # inside |...|, inside the argument of \sin
+        self.in_bars = False  # inside |...|, where the next | closes
+        self.in_function = False  # inside the argument of \sin, where 30^\circ is an angle
 
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -750,10 +756,12 @@ class Reader:
 
 
 def signed(sign: str, term):
+    """-term as the product (-1) term."""
     return ("*", Fraction(-1), term) if sign == "-" else term
 
 
 def begins_value(token: str) -> bool:
+    """Whether it is a variable, a bracket, or a command that stands for something."""
     if len(token) == 1:
         return token in string.ascii_letters or token in ("(", "[", "{")
     return token[:1] == "\\" and token[1:].isalpha() and token not in NO_VALUE
@@ -778,9 +786,9 @@ def decimal(token: str) -> Fraction:
 class Evaluation:
     """The value of a term at one point: a Fraction while rational, else a complex.
 
-    There a symbol stands for a pseudo-random Fraction that its name and the point decide: between 0.3
-    and 2.3, ten times that or a tenth, at every other point perhaps negative. `left_reals` tells that
-    a root or a logarithm was not real, where two spellings may be on different branches.
+    There a symbol stands for a pseudo-random Fraction that its name and the point decide: between
+    0.3 and 2.3, ten times that or a tenth, at every other point perhaps negative. `left_reals`
+    tells that a root or a logarithm was not real, where two spellings may be on different branches.
     """
 
     def __init__(self, point: int = 0):
@@ -820,6 +828,7 @@ def has_symbols(term) -> bool:
 
 
 def pseudo_random(name: str, point: int = 0) -> Fraction:
+    """A number that looks random and is the same in every run."""
     code = zlib.crc32(f"{point} {name}".encode("utf-8", "replace"))
     sign = -1 if point % 2 and code >> 20 & 1 else 1
     return Fraction(sign * (300 + code % 2000), (1009, 1009, 101, 10007)[point % 4])
@@ -880,8 +889,8 @@ OPERATORS |= {"|": modulus, "!": factorial, r"\binom": binomial, **FUNCTIONS}
 def same_number(x, y, slack: float = 0) -> bool:
     """Whether two terms agree: once if they are constant, else at four good points of POINTS.
 
-    One disagreement at a good point decides. Where only one is good, all that left the real line must
-    agree as well; where none is, two of those.
+    One disagreement at a good point decides. Where only one is good, all that left the real line
+    must agree as well; where none is, all of those, and there must be two.
     """
     varies = has_symbols(x) or has_symbols(y)
     good, elsewhere = 0, []
@@ -901,7 +910,7 @@ def same_number(x, y, slack: float = 0) -> bool:
 
 
 def close(p, q, slack: float, exact: bool) -> bool:
-    """Whether two numbers agree; exact: they are constants, so that no decimal may pass for a root."""
+    """Whether two numbers agree; exact: they are constants, and no decimal may pass for a root."""
     if slack:
         return abs(p - q) <= slack * (1 + 1e-9)
     if isinstance(p, Fraction) and isinstance(q, Fraction):
@@ -932,7 +941,7 @@ def is_equivalent(answer: str, gold: str) -> bool:
 
 
 def same_tokens(left: tuple, right: tuple) -> bool:
-    """Whether two answers are the same tokens, the same words, the same choice or the same value."""
+    """Whether two answers are the same tokens, words, choice or value."""
     if not left or not right or left == right:
         return left == right != ()
     text = spoken(left)
@@ -982,7 +991,9 @@ def same(a: tuple, b: tuple) -> bool:
         return False
     if a[0] == "number":
         return same_quantity(a, b)
-    return matched(a[1], b[1]) if a[0] == "list" else a[1] == b[1] and in_order(a[2], b[2])
+    if a[0] == "list":
+        return in_any_order(a[1], b[1])
+    return a[1] == b[1] and in_order(a[2], b[2])
 
 
 def as_number(value: tuple) -> tuple:
@@ -993,10 +1004,11 @@ def as_number(value: tuple) -> tuple:
 
 
 def in_order(a: tuple, b: tuple) -> bool:
+    """Whether the items of two tuples are equal one by one."""
     return len(a) == len(b) and all(map(same, a, b))
 
 
-def matched(a: tuple, b: tuple) -> bool:
+def in_any_order(a: tuple, b: tuple) -> bool:
     """Whether every item of a has an item of b of its own, and none is left over."""
     left = list(b)
     for item in a:

@@ -1,16 +1,16 @@
 r"""Is this answer right? The verifiable reward.
 
-A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both are
-text and never run: this file finds the answer, answers.py compares it.
+A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both
+are text and never run: this file finds the answer, answers.py compares it.
 
     response -> find_answer -> is_equivalent(answer, gold) -> Grade
 
 What follows the first sign of another dialogue turn is not the model's answer, nor is what stands
-before the last `</think>` or in a thought left open. In the rest the first rule that finds something
-decides:
-  1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." follows it;
-     boxes joined by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the
-     gold answer has k parts, so may the last k boxes together;
+before the last `</think>` or in a thought left open. In the rest the first rule that finds
+something decides:
+  1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." follows;
+     boxes joined by a comma, "and" or "or" are one answer, so that guessing earns nothing; where
+     the gold answer has k parts, so may the last k boxes together;
   2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
      "A: ...", "we find that ...";
   3. a response that as a whole is one line of mathematics without words, or one **bold** text.
@@ -207,7 +207,7 @@ def join_boxes(text: str, boxes: list[Box]) -> str:
 
 def boxes_together(response: str, gold: str) -> str:
     """The last k different boxes as one list, where the gold answer is a list of k; else ""."""
-    value = parse(gold)
+    value = parse(gold)  # ("list", items), another kind, or None
     parts = len(value[1]) if value and value[0] == "list" else 0
     if parts < 2:
         return ""
@@ -234,7 +234,7 @@ def whole_answer(text: str) -> str | None:
     return inner if inner and (framed or BARE.fullmatch(inner)) and "**" not in inner else None
 
 
-# ---- The tool: one case in words, or a file of cases ----------------------------------------------
+# ---- The tool: one case in words, or a file of cases ---------------------------------------------
 
 
 def explain(response: str, gold: str) -> str:
@@ -247,7 +247,7 @@ def explain(response: str, gold: str) -> str:
         why = "the same tokens" if tokenize(result.answer) == tokenize(gold) else "the same value"
     elif left is None or right is None:
         why = "beyond the limits of what is computed, and other tokens"
-    elif left[0] != right[0]:
+    elif left[0] != right[0]:  # a value begins with its kind
         why = f"a {left[0]} is not a {right[0]}"
     else:
         why = f"these are different {left[0]}s"
@@ -258,7 +258,7 @@ def explain(response: str, gold: str) -> str:
 
 
 def grade_file(path: str, list_wrong: bool) -> None:
-    """Grade a .jsonl file; print agreement and errors, overall and by kind, and the slowest cases."""
+    """Grade a .jsonl file; print agreement and errors, by kind as well, and the slowest cases."""
     from tqdm import tqdm
 
     with open(path, encoding="utf-8") as file:
