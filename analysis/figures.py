@@ -54,7 +54,7 @@ def smooth(values: torch.Tensor) -> torch.Tensor:
     """
     reach = max(1, len(values) // 20)
     windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return torch.stack([window.nanmean() for window in windows])
+    return torch.stack([window.nanmean() for window in windows]) if len(values) else values
 
 
 def bars(axes, at, effects: list[Effect], colour, width=0.8, label=None) -> None:

@@ -110,10 +110,7 @@ def s2_right_and_wrong(run: Run, stages: Stages) -> Finding:
     )
     step = torch.tensor([line["step"] for line in run.lines])
     every, right, wrong = (
-        torch.tensor(
-            [math.nan if line[name] is None else line[name] for line in run.lines]
-        ).double()
-        for name in (f"entropy_rollout_mean{rollouts}" for rollouts in ("", "_correct", "_wrong"))
+        curve(run, f"entropy_rollout_mean{x}") for x in ("", "_correct", "_wrong")
     )
     both = ~(right.isnan() | wrong.isnan())
     ends = stages.ends_of_rise(step[both], least=5)
@@ -138,6 +135,12 @@ def s2_right_and_wrong(run: Run, stages: Stages) -> Finding:
         draw_right_and_wrong, step=step, right=right, wrong=wrong, shares=shares, stages=stages
     )
     return finding
+
+
+def curve(run: Run, name: str) -> torch.Tensor:
+    """A metric of every step, NaN where there is none: (n,)."""
+    values = [math.nan if line[name] is None else line[name] for line in run.lines]
+    return torch.tensor(values).double()
 
 
 def share_of_wrong(every, right, wrong) -> torch.Tensor:

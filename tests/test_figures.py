@@ -13,6 +13,7 @@ from analysis.figures import (
     WRONG,
     bars,
     draw_training,
+    drawable,
     mark_plateau,
     no_matplotlib,
     save,
@@ -47,7 +48,12 @@ def test_a_running_mean_is_over_a_tenth_of_the_curve():
     assert found[50].item() == pytest.approx(sum(i**2 for i in range(45, 56)) / 11)
     assert found[0].item() == pytest.approx(sum(i**2 for i in range(6)) / 6)
     assert smooth(torch.tensor([1.0, 2.0, 6.0])).tolist() == [1.5, 3.0, 4.0]
+    assert smooth(torch.tensor([])).tolist() == []
     assert smooth(torch.tensor([math.nan, math.nan, math.nan, 1.0]))[:2].isnan().all()
+
+
+def test_letters_that_the_font_has_stay():
+    assert drawable("é ≤ 所") == "é ≤ U+6240"
 
 
 def test_bars_and_the_plateau():

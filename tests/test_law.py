@@ -12,7 +12,16 @@ from conftest import ROOT
 import analyze
 import entropy
 import rollout
-from analysis.law import Sigmoid, fit_law, fit_sigmoid, law_points, law_report
+from analysis.law import (
+    Sigmoid,
+    compare_laws,
+    curves_of,
+    draw_laws,
+    fit_law,
+    fit_sigmoid,
+    law_points,
+    law_report,
+)
 from data import Question
 from options import InputError
 from record import ENTROPY_CHANGES, READ_BACK, read_run, token_metrics
@@ -364,3 +373,60 @@ def test_the_law_makes_no_report(tmp_path, monkeypatch, capsys):
     analyze.main()
     missing = "figure: none, since matplotlib is not installed (pip install matplotlib)\n"
     assert capsys.readouterr().out.endswith(missing)
+
+
+# -------------------------------------------------------------------------- on points made by hand
+
+
+def points(*rows):
+    """Of (step, H, R), as `law_points` gives them."""
+    return torch.tensor(rows, dtype=torch.double).T
+
+
+def verdict_of(capsys, name, part):
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if line.startswith(name) and part in line)
+    return "does not hold" if "does not hold" in line else "holds"
+
+
+@pytest.mark.parametrize("error, verdict", [(0.45, "holds"), (0.55, "does not hold")])
+def test_an_early_fit_must_halve_the_error_of_an_accuracy_that_stays(error, verdict, capsys):
+    early = points(*((i, h, law(h)) for i, h in enumerate((0.6, 0.5, 0.4, 0.3))))
+    stays, predicted = law(0.3), law(0.1)
+    # R is so far on the way from what stays to what is predicted that the errors have this ratio.
+    r = stays + (predicted - stays) / (1 + error)
+    later = points((10, 0.1, r), (11, 0.1, r))
+    compare_laws(torch.cat([early, later], 1), early, later)
+    assert verdict_of(capsys, "law", "first 15%") == verdict
+
+
+def test_a_law_whose_slope_may_be_none_does_not_hold(capsys):
+    h = torch.tensor([1.0, 2.0, 11.0]).log()
+    found = fit_law(h, torch.tensor([0.90, 0.95, 0.40]))
+    assert found.a[0] > 0 > found.a[1] and found.r2 > 0.9
+    whole = points(*zip(range(3), h.tolist(), (0.90, 0.95, 0.40)))
+    compare_laws(whole, whole, whole[:, :0])
+    assert verdict_of(capsys, "law", "whole run") == "does not hold"
+
+
+def test_what_is_drawn_of_the_laws():
+    from matplotlib.figure import Figure
+
+    whole = points((0, 0.6, 0.3), (10, 0.5, 0.4), (20, 0.4, 0.6))
+    fits = {("law", "whole run"): fit_law(whole[1], whole[2])}
+    fits["sigmoid", "first 15%"] = Sigmoid(0.3, 0.6, 10.0, 1.0, 1.0)
+    draw_laws(figure := Figure(), whole, 10, fits)
+    left, right = figure.axes
+    every, first, law_line = left.lines
+    assert every.get_xdata().tolist() == pytest.approx(whole[1].exp().tolist())
+    assert (first.get_ydata().tolist(), len(every.get_ydata())) == ([0.3, 0.4], 3)
+    assert law_line.get_ydata()[0] == pytest.approx(fits["law", "whole run"].ceiling[0])
+    sigmoid = right.lines[-1]
+    assert len(sigmoid.get_xdata()) == 21 and sigmoid.get_ydata()[10] == pytest.approx(0.45)
+
+
+def test_the_curves_of_a_run_have_both_ends(tmp_path):
+    run = read_run(write_run(tmp_path / "run", lambda s: 0.5 + s / 1000, steps=10, eval_every=4))
+    entropies, accuracies = curves_of(run)
+    assert accuracies == {0: 0.5, 4: 0.504, 8: 0.508, 10: 0.51}
+    assert list(entropies) == list(range(1, 11)) and entropies[3] == falling(2)

@@ -97,3 +97,8 @@ def test_ends_of_the_rising_stage():
     every = torch.arange(1, 201)
     first, last = Stages(100, 200).ends_of_rise(every, least=2)
     assert (every[first].tolist(), every[last].tolist()) == ([*range(1, 11)], [*range(91, 101)])
+
+
+def test_in_a_long_run_a_knee_has_a_twentieth_of_the_steps_on_either_side():
+    risen = [min(step, 15) / 15 + 0.001 * (step % 5) for step in range(1, 1001)]
+    assert find_knee([0.5 - 0.3 * x for x in risen], risen).step == 50

@@ -53,10 +53,26 @@ def test_tokens_without_their_leading_space_are_found():
     ]
 
 
+def test_what_cannot_be_decoded_is_before_the_next_token():
+    # Of the two alike the first is the token that cannot be decoded alone, the other begins a word.
+    found = token_words(["\ufffd", "所", "以"], "所所以")
+    assert found == [(REST, "所"), (LOGIC, "所以"), (LOGIC, "所以")]
+
+
 @pytest.mark.parametrize(
     "question, text, expected",
     [
         ("7+8", "7+8=15\n\\boxed{15}", ""),
+        ("7+8", "<|im_start|>7+8=15\n\\boxed{15}", ""),  # the template may open the response
+        ("7+8", "this is it\n7+8=15", ""),  # common words alone
+        (
+            "7+8",
+            "\\boxed{15} " + " ".join("abcdefghijklmnopqrstuvwxyzABCD"),
+            "",
+        ),  # 30 words after it
+        ("求和", "answer then \\boxed{2}", ""),
+        ("7+8", "\\boxed{15} " + " ".join("abcdefghijklmnopqrstuvwxyzABCDE"), "irrelevant content"),
+        ("求和", "answer then give \\boxed{2}", "language mixing"),
         ("What is the sum of two and three?", "The sum of two and three is \\boxed{5}.", ""),
         ("Find x.", "$$\n\\frac{a}{b}\n$$\nHence **x**\n\\[ \\boxed{\\text{miles}} \\]", ""),
         ("求和", "因为一加一，所以 \\boxed{2}", ""),
