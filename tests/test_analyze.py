@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from made_up import line, planted, report, value, verdicts, write_run
+from made_up import CONFIG, line, planted, report, value, verdicts, write_run
 
 import analyze
 from options import InputError
@@ -124,6 +124,39 @@ def test_bad_input_ends_in_one_sentence(arguments, tmp_path, monkeypatch, capsys
     assert end.value.code == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("analyze.py: ") and err.count("\n") == 1
+
+
+def test_where_the_report_goes_and_how_much_is_asked(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(analyze, "intervene", lambda run, *how: asked.append((run.folder, *how)))
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["analyze.py", *map(str, arguments)])
+        analyze.main()
+        return capsys.readouterr().out.splitlines()[-1]
+
+    run, out = write_run(tmp_path / "run", [line(1)]), tmp_path / "out"
+    assert command(run, "--intervene") == f"report: {run / 'report' / 'report.md'}"
+    few = ("--questions", 5, "--continuations", 2, "--report", out)
+    assert command(run, "--intervene", *few) == f"report: {out / 'report.md'}"
+    assert asked == [(run, run / "report", 150, 8), (run, out, 5, 2)]
+    assert (out / "findings.json").exists()
+    other = write_run(tmp_path / "other", [line(1)], config=CONFIG | {"seed": 1})
+    assert command(run, other) == f"report: {tmp_path / 'report' / 'report.md'}"
+    title = (tmp_path / "report" / "report.md").read_text().splitlines()[0]
+    assert title == "# What holds on 2 runs"
+    assert (run / "report" / "report.md").read_text().startswith("# What holds on run\n")
+
+
+def test_an_interrupt_is_no_traceback(tmp_path, monkeypatch, capsys):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analyze, "report_on", interrupted)
+    monkeypatch.setattr(sys, "argv", ["analyze.py", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        analyze.main()
+    assert end.value.code == 130 and capsys.readouterr() == ("", "")
 
 
 def test_without_matplotlib_all_but_the_figures_is_there(tmp_path, monkeypatch):

@@ -4,8 +4,10 @@ import pytest
 import torch
 from made_up import line, report, sampled, value, values, write_run
 
+from analysis.effects import Effect
 from analysis.instance_level import (
     draw_exploration,
+    draw_fifths,
     fifths_by_perplexity,
     i1_perplexity,
     x1_exploration,
@@ -39,6 +41,20 @@ def test_the_most_changed_tokens_by_perplexity():
         "whole run: lowest less highest fifth": 11 / 2,
     }
     assert [effect.above for effect in finding.effects] == [None] * 6 + [0]
+
+
+def test_the_fifths_of_each_stage_are_drawn():
+    from matplotlib.figure import Figure
+
+    shares = {
+        name: [Effect("", first + i, 0.0, 9.0) for i in range(5)]
+        for name, first in (("plateau", 1.0), ("whole run", 7.0))
+    }
+    draw_fifths(figure := Figure(), shares)
+    bars = figure.axes[0].patches
+    drawn = [(round(bar.get_x() + bar.get_width() / 2, 6), bar.get_height()) for bar in bars]
+    assert drawn == [(0.2, 1), (1.2, 2), (2.2, 3), (3.2, 4), (4.2, 5)]
+    assert list(figure.axes[0].lines[-1].get_ydata()) == [1, 1]  # what all tokens have, in percent
 
 
 def test_exploration_tells_the_questions_apart(tmp_path):

@@ -305,3 +305,13 @@ def test_impacts_are_means_over_tokens_in_points(tmp_path):
     assert values(i2)["high perplexity less low"] == pytest.approx(25 - 50 / 4)
     top = "6 tokens of the top 20%, 4 questions, to 1 of which all answers were the same"
     assert i2.notes == t2.notes == [f"{top}; 4 continuations of either token, step_1."]
+
+    from matplotlib.figure import Figure
+
+    i2.draw(figure := Figure())
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "perplexity of the rollout"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["high", "low"]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([25, 12.5])
+    t2.draw(figure := Figure())
+    assert figure.axes[0].get_xlabel() == "third of the response"

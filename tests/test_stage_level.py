@@ -6,10 +6,13 @@ import pytest
 import torch
 from made_up import line, sampled, values, write_run
 
+from analysis.figures import OTHERS
 from analysis.stage_level import (
     changes_of_words,
     draw_defects,
     draw_right_and_wrong,
+    draw_stages,
+    draw_words,
     parts_of_fall,
     refitted,
     s1_two_stages,
@@ -175,7 +178,31 @@ def test_rates_of_defects_at_both_ends():
 
 
 def test_what_is_drawn_is_what_was_measured():
+    from matplotlib.colors import to_hex
     from matplotlib.figure import Figure
+
+    curves = {"accuracy": [0.1, 0.2, 0.3], "entropy": [0.6, 0.5, 0.4]}
+    knee = Knee(2, 99.0, (-0.1, 0.1), (0.0, 0.0), [0.61, 0.51, 0.41], [0.11, 0.21, 0.31])
+    draw_stages(figure := Figure(), [4, 5, 6], curves, knee, Stages(5, 6))
+    for axes, drawn in zip(figure.axes, curves.values(), strict=True):
+        each, fit, plateau = axes.lines
+        assert list(each.get_xdata()) == [4, 5, 6] and list(each.get_ydata()) == drawn
+        assert fit.get_ydata() == pytest.approx([x + 0.01 for x in drawn])
+        assert list(plateau.get_xdata()) == [5, 5]
+
+    found = two_ends()
+    changes = {
+        "lost": torch.tensor([3.0, 1.0, 2.0, 0.0]),
+        "gained": torch.tensor([0.0, 1.0, 2.0, 3.0]),
+    }
+    draw_words(figure := Figure(), found, changes, {"lost": [0, 2], "gained": [3, 2]})
+    for axes, words, widths in zip(
+        figure.axes, (["wait", "castle"], ["wait", "_"]), ([2, 3], [2, 3])
+    ):
+        assert [label.get_text() for label in axes.get_yticklabels()] == words
+        assert [bar.get_width() for bar in axes.patches[:2]] == widths
+    colours = [to_hex(bar.get_facecolor()).upper() for bar in figure.axes[0].patches[:2]]
+    assert colours == [OTHERS[META], OTHERS[REST]]
 
     bad = torch.tensor([[True, False, False, False], [False] * 4, [True] * 4, [True] * 4])
     draw_defects(figure := Figure(), sampled([1, 1, 2, 3], defects=bad), Stages(2, 3))

@@ -6,15 +6,17 @@ import pytest
 import torch
 from made_up import sampled, values
 
+from analysis.effects import Effect
 from analysis.stages import Stages
 from analysis.token_level import (
     draw_changes,
+    draw_kinds,
     draw_position,
     s5_what_an_update_changes,
     s6_kinds_of_tokens,
     t1_position,
 )
-from analysis.words import FORMAL, LOGIC, META, REST
+from analysis.words import FORMAL, KINDS, LOGIC, META, REST
 
 
 def updated(**columns):
@@ -101,3 +103,22 @@ def test_how_many_tokens_change_more_is_drawn():
     # Boxes: all of the right, the most changed of them, and so of the wrong.
     medians = [each.get_ydata()[0] for each in figure.axes[2].lines if each.get_color() == "white"]
     assert medians == pytest.approx([0.01, 0.3, 0.01, -0.2])
+
+
+def test_the_strength_of_updates_is_drawn_by_kind():
+    from matplotlib.figure import Figure
+
+    shown = {("rising stage", FORMAL): Effect("", 1.0, 0.5, 2.0)}
+    shown |= {("plateau", k): Effect("", 2.0 + k, 1.0, 9.0) for k in (FORMAL, REST)}
+    draw_kinds(figure := Figure(), shown, ["rising stage", "plateau"])
+    (axes,) = figure.axes
+    drawn = [
+        (round(bar.get_x() + bar.get_width() / 2, 6), bar.get_height()) for bar in axes.patches
+    ]
+    assert drawn == [(-0.2, 1), (0.2, 2), (3.2, 5)]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == [KINDS[0], *(f"{k}\n(too few)" for k in KINDS[1:3]), KINDS[3]]
+    assert [label.get_text() for label in axes.get_legend().get_texts()] == [
+        "rising stage",
+        "plateau",
+    ]
