@@ -15,6 +15,7 @@ from analysis.words import DEFECTS, FORMAL, LOGIC, META, REST, defects, token_wo
         ("Because A, so therefore if", [LOGIC, REST, REST, LOGIC, LOGIC, LOGIC]),
         ("Wait, let me double-check", [META, REST, META, META]),
         ("因为三等等", [LOGIC, REST, META]),
+        ("hold on, let us see", [META, REST, META, REST]),
         ("sold résumé don't", [REST, REST, REST]),
     ],
 )
