@@ -83,11 +83,13 @@ TURNS = (  # of the chat templates in use; what follows one was written by someb
     *("<｜end▁of▁sentence｜>", "<｜User｜>", "### Instruction", "\nUser:", "\nHuman:"),
 )
 THOUGHTS = ("think", "thinking", "thought", "reasoning")
+# A box with its brace if it has one, an escaped character, or a brace.
 BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
 DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
 SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
 JOINTS = (",", ";", "and", "or", ",and", ",or")
 
+# How an answer is stated: outranking a box, without a box, and in the last line.
 FINAL = re.compile(r"final answer\W{0,6}(?:is\b|:)", re.IGNORECASE)
 STATED = re.compile(
     r"""
@@ -100,7 +102,7 @@ STATED = re.compile(
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-CONCLUDED = re.compile(  # in the last line
+CONCLUDED = re.compile(
     r"\b(?:we (?:find|get|obtain|conclude) that|I think it's|therefore,? there (?:is|are)"
     r"|(?:so|thus|hence|therefore)\b[^.$]{0,80} (?:is|are)) ",
     re.IGNORECASE,
@@ -110,10 +112,15 @@ STATED_START = re.compile(  # what may stand between "is" and the answer
     r"|about|equal to|option|choice)\b){0,20}"
 )
 STATED_END = re.compile(
-    r"""\n|</answer>|[.?](?=[\s$*"')]|\\[)\]]|$)|(?<=[$*])!"""
-    r"|,?\s(?:because|since|which|where|that|as|for all)\b|,\sso\b|\sand (?=[a-z]{2})"
+    r"""
+    \n | </answer>
+  | [.?](?=[\s$*"')]|\\[)\]]|$) | (?<=[$*])!                       # the end of the sentence
+  | ,?\s(?:because|since|which|where|that|as|for[ ]all)\b          # another clause
+  | ,\sso\b | \sand[ ](?=[a-z]{2})
+    """,
+    re.VERBOSE,
 )
-BARE = re.compile(
+BARE = re.compile(  # a whole response that is an answer
     r"""
     \(?[A-J]\)?                                  # a choice
   | (?=.{0,80}[0-9\\]) (?!.{0,80}[0-9]\s?=)      # mathematics, but not the sum 1+1=2
@@ -127,7 +134,7 @@ BARE = re.compile(
 
 
 class Box(NamedTuple):
-    """The content of a \\boxed{...}, and where in the text all of it starts and ends."""
+    r"""The content of a \boxed{...}, and where in the text all of it starts and ends."""
 
     start: int
     end: int
@@ -185,9 +192,9 @@ def find_boxes(text: str) -> list[Box]:
     for match in BRACE.finditer(text):
         token = match[0]
         if token == "}":
-            start = stack.pop() if stack else None
-            if start is not None and (content := text[start.end() : match.start()].strip()):
-                boxes.append(Box(start.start(), match.end(), content))
+            opening = stack.pop() if stack else None
+            if opening and (content := text[opening.end() : match.start()].strip()):
+                boxes.append(Box(opening.start(), match.end(), content))
         elif token.endswith("{") and token != r"\{":
             stack.append(match if "box" in token else None)
         elif "box" in token and (bare := DIGITS.match(text, match.end())):
@@ -230,8 +237,9 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
 def whole_answer(text: str) -> str | None:
     """The text itself, if it is nothing but one formula, one bold text or one choice."""
     inner = text.strip("$* ")
-    framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*") and not re.search(r"[$\n]", inner)
-    return inner if inner and (framed or BARE.fullmatch(inner)) and "**" not in inner else None
+    is_framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*")
+    is_answer = (is_framed and not re.search(r"[$\n]", inner)) or BARE.fullmatch(inner)
+    return inner if inner and is_answer and "**" not in inner else None
 
 
 # ---- The tool: one case in words, or a file of cases ---------------------------------------------
@@ -244,7 +252,8 @@ def explain(response: str, gold: str) -> str:
         return "no answer: no closed box, no stated answer, and the response is no bare answer"
     left = parse(result.answer)
     if result.correct:
-        why = "the same tokens" if tokenize(result.answer) == tokenize(gold) else "the same value"
+        same_tokens = None in (left, right) or tokenize(result.answer) == tokenize(gold)
+        why = "the same tokens" if same_tokens else "the same value"
     elif left is None or right is None:
         why = "beyond the limits of what is computed, and other tokens"
     elif left[0] != right[0]:  # a value begins with its kind
@@ -280,9 +289,8 @@ def grade_file(path: str, list_wrong: bool) -> None:
         f"\n{'kind':24}{'cases':>7}{'agree':>9}{'wrong called right':>20}{'right called wrong':>20}"
     )
     for kind in sorted({kind for kind, _, _ in tally}, key=lambda kind: (kind != "all", kind)):
-        right, wrong = (
-            [tally[kind, truth, said] for said in (True, False)] for truth in (True, False)
-        )
+        right = [tally[kind, True, said] for said in (True, False)]  # called right, called wrong
+        wrong = [tally[kind, False, said] for said in (True, False)]
         count, agreed = sum(right) + sum(wrong), right[0] + wrong[1]
         errors = [f"{wrong[0]} of {sum(wrong)}", f"{right[1]} of {sum(right)}"]
         print(f"{kind:24.23}{count:7}{agreed / count:9.2%}{errors[0]:>20}{errors[1]:>20}")

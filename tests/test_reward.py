@@ -153,6 +153,8 @@ def test_explanations_say_what_was_read_and_why():
     assert explain(r"\boxed{(0,1)}", "1").endswith("a tuple is not a number")
     assert "limits" in explain(r"\boxed{9^{9^9}}", "1")
     assert "limits" in explain(r"\boxed{1}", "9^{9^9}")
+    long = "8" * 3000
+    assert explain(rf"\boxed{{{long}}}", long).endswith("unreadable\ncorrect: the same tokens")
     assert explain("Hm.", "1").startswith("no answer")
     for one, other in EQUAL + DIFFERENT:
         assert explain(rf"\boxed{{{one}}}", other)
