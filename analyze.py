@@ -1,4 +1,4 @@
-"""What of arXiv 2508.02260 holds on a run of train.py: a report with figures, intervals and verdicts.
+"""What of arXiv 2508.02260 holds on a run of train.py: figures, intervals and verdicts.
 
     python analyze.py RUN                  RUN/report/report.md, findings.json, a figure a finding
     python analyze.py RUN --intervene      and the experiment in which tokens are replaced: I2, T2

@@ -2,10 +2,10 @@
 
 | room | what is in it | read it for |
 |---|---|---|
-| `stages.py` | the knee, the rising stage and the plateau | where a run's two stages lie, also while it goes on |
+| `stages.py` | the knee, the rising stage, the plateau | where the two stages of a run lie |
 | `effects.py` | `Effect`, `Finding`, verdicts, Student's t | what a finding is, and when it holds |
-| `words.py` | kinds of words, defects of a text | which token is mathematics, which response is broken |
-| `sampled.py` | `Sampled`: the saved rollouts as tensors | what is known about every token of a run |
+| `words.py` | kinds of words, defects of a text | which token is mathematics, which text broken |
+| `sampled.py` | the saved rollouts as tensors | what is known about every token of a run |
 | `figures.py` | colours, axes, saving; report/training.png | how a figure looks |
 | `stage_level.py` | S1 to S4 | what changes in the rising stage |
 | `token_level.py` | S5, S6, T1 | what an update does to which tokens |
@@ -14,10 +14,10 @@
 | `settings.py` | I3, T3 | several runs: do the paper's methods help? |
 | `mechanism.py` | report/entropy_change.png | is what an update does to entropy as predicted? |
 | `law.py` | R = b - a exp(H), and its rival | is accuracy paid for with entropy? |
-| `report.py` | report.md, findings.json, the end of a run | all findings of a run, in the order of the paper |
+| `report.py` | report.md, findings.json, a run's end | all findings, in the order of the paper |
 
-A finding is a function from what a run recorded to a `Finding`, whose parts it fills in this order: the
-paper's claim in our words; its effects, each a number with its 95 % interval; its figure. The verdict
-follows from the effects by one rule. A finding of your own is one more such function, and its name in the
-list of `report.findings_of`.
+A finding is a function from what a run recorded to a `Finding`, whose parts it fills in this order:
+the paper's claim in our words; its effects, each a number with its 95 % interval; its figure. The
+verdict follows from the effects by one rule. A finding of your own is one more such function, and
+its call in the list of `report.findings_of`.
 """

@@ -1,9 +1,9 @@
 """What a finding is: a claim, effects with their 95 % intervals, a figure; and the verdict on it.
 
-Within a run an interval is a percentile interval of `eval.bootstrap`, over questions (all rollouts of a
-question in a step together) or over steps: it tells what another draw of these might give, not what another
-seed would. Between runs it is Student's t-interval over seeds, `t_interval`. The rule of the verdict and the
-thresholds of the findings are ours.
+Within a run an interval is a percentile interval of `eval.bootstrap`, over questions (all rollouts
+of a question in a step together) or over steps: it tells what another draw of these might give, not
+what another seed would. Between runs it is Student's t-interval over seeds, `t_interval`. The rule
+of the verdict and the thresholds of the findings are ours.
 """
 
 import dataclasses
@@ -46,16 +46,16 @@ class Finding:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, label, statistic, *sums, above=None) -> Effect:
-        """One more effect: `eval.bootstrap` of a statistic of sums (units,) over questions or steps."""
+        """One more effect: `eval.bootstrap` of a statistic of sums over questions or steps."""
         self.effects.append(Effect(label, *bootstrap(statistic, *sums), above))
         return self.effects[-1]
 
     def verdict(self) -> tuple[str, str]:
         """(holds here | does not hold here | not enough data, why).
 
-        It holds where every judged effect's interval is above its bound, and does not hold where some
-        interval is not above it at all. Otherwise the data decide nothing: an interval that shrinks as
-        1 / sqrt(n) would leave out the bound with so many times as many data.
+        It holds where every judged effect's interval is above its bound, and does not hold where
+        some interval is not above it at all. Otherwise the data decide nothing: an interval that
+        shrinks as 1 / sqrt(n) would leave out the bound with so many times as many data.
         """
         judged = [effect for effect in self.effects if effect.above is not None]
         if self.missing or not judged:

@@ -1,7 +1,8 @@
 """How every figure looks, and where it is saved: the one place that sets matplotlib up.
 
-`save` makes a figure by a function that fills it, in the one style. The colours are those of Okabe and Ito,
-which the colour-blind can tell apart. matplotlib is optional: where it is missing, `no_matplotlib` says so.
+`save` makes a figure by a function that fills it, in the one style. The colours are those of Okabe
+and Ito, which the colour-blind can tell apart. matplotlib is optional: where it is missing,
+`no_matplotlib` says so.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""The instance level of arXiv 2508.02260: which rollouts an update changes, which questions a run. I1, X1.
+"""The instance level of arXiv 2508.02260: what training changes of which rollout. I1, X1.
 
-    I1  the largest updates are in rollouts of low perplexity     from the saved rollouts of probe steps
-    X1  training sharpens more than it explores                   from the evaluations before and after
+    I1  the largest updates are in rollouts of low perplexity   from rollouts of probe steps
+    X1  training sharpens more than it explores                 from the two evaluations
 
 The claim of X1 is of arXiv 2508.07534; that it is told by Pass@1 against Pass@n is ours.
 """
@@ -23,7 +23,7 @@ FIFTHS = 5
 
 
 def i1_perplexity(stages: Stages, sampled: Sampled | None) -> Finding:
-    """The share of the most changed tokens in each fifth of a step's rollouts, by their perplexity."""
+    """The share of the most changed tokens in each fifth of a step's rollouts by perplexity."""
     finding = Finding("I1", "The largest updates are in rollouts of low perplexity.")
     parts = probed(stages, sampled)
     if not parts:
@@ -72,11 +72,11 @@ def draw_fifths(figure, shares: dict[str, list[Effect]]) -> None:
 
 
 def x1_exploration(run: Run, stages: Stages) -> Finding:
-    """Pass@1 against Pass@n on the same held-out questions before and after, question by question."""
+    """Pass@1 against Pass@n on the same held-out questions before and after training."""
     finding = Finding(
         "X1",
-        "Training sharpens more than it explores: accuracy rises, while questions solved at all in k tries "
-        "hardly become more (arXiv 2508.07534).",
+        "Training sharpens more than it explores: accuracy rises, while questions solved at all in "
+        "k tries hardly become more (arXiv 2508.07534).",
     )
     before, after = (run.summary.get(name) for name in ("before", "after"))
     if not before or not after:

@@ -1,12 +1,13 @@
-"""Is accuracy paid for with entropy? The law R = b - a exp(H), and a rival that knows nothing of entropy.
+"""Is accuracy paid for with entropy? The law R = b - a exp(H), and a rival without entropy.
 
     law      R = b - a exp(H)                                                  arXiv 2505.22617
     sigmoid  R = start + (ceiling - start) / (1 + (middle / step)^exponent)    arXiv 2510.13786
 
-R is accuracy on held-out questions, H the entropy of the policy evaluated: the mean over rollouts of their
-mean token entropy, in nats, of groups that are neither all right nor all wrong (`entropy_law` of
-metrics.jsonl). Both laws are fitted to a whole run, and to its first EARLY share to predict the rest.
-Which batches tell H, the intervals and the verdicts are ours; the second paper has compute for steps.
+R is accuracy on held-out questions, H the entropy of the policy evaluated: the mean over rollouts
+of their mean token entropy, in nats, of groups that are neither all right nor all wrong
+(`entropy_law` of metrics.jsonl). Both laws are fitted to a whole run, and to its first EARLY share
+to predict the rest. Which batches tell H, the intervals and the verdicts are ours; the second paper
+has compute for steps.
 """
 
 import itertools
@@ -65,9 +66,9 @@ def fit_law(entropies, accuracies, draws=1000, seed=0) -> Law:
 
     Intervals are the middle 95 % of fits to as many points drawn with replacement (ours; from a
     generator of its own): they tell of the scatter within this run, not of other seeds, and below
-    some 10 points they are too narrow. Not `eval.bootstrap`, which draws questions or steps of sums:
-    here a draw is a fit of its own, and one point drawn n times has none.
-    Raises ValueError for fewer than ENOUGH different H.
+    some 10 points they are too narrow. Not `eval.bootstrap`, which draws questions or steps of
+    sums: here a draw is a fit of its own, and one point drawn n times has none. Raises ValueError
+    for fewer than ENOUGH different H.
 
     >>> entropies = torch.tensor([0.1, 0.2, 0.4, 0.8])
     >>> [round(value, 4) for value in fit_law(entropies, 1.2 - 0.3 * entropies.exp()).ceiling]
@@ -181,7 +182,8 @@ def law_report(run: Run) -> None:
             f"{run.folder} has no evaluation yet: wait, or train with a lower --eval_every"
         )
     print(
-        f"{run.folder}: {total} steps, {len(whole[0])} evaluations, {len(early[0])} in the first {cut}\n\n"
+        f"{run.folder}: {total} steps, {len(whole[0])} evaluations, {len(early[0])} in the first "
+        f"{cut}\n\n"
         "law      R = b - a exp(H); predicts later R from later H\n"
         "sigmoid  R = start + (ceiling - start) / (1 + (middle / step)^exponent); from steps\n"
     )
@@ -254,7 +256,7 @@ def in_words(fit: Law | Sigmoid) -> str:
 
 
 def draw_laws(figure, points, cut: int, fits: dict) -> None:
-    """R against exp(H) and over the steps. points: of `law_points`; those up to step cut are early."""
+    """R against exp(H) and over the steps. points: of `law_points`, early ones up to step cut."""
     steps, entropies, accuracies = points
     every_step, every_h = torch.arange(steps[-1] + 1), torch.linspace(0, entropies.max(), 50)
     left, right = figure.subplots(1, 2, sharey=True)

@@ -1,9 +1,9 @@
 """What an update does to entropy, against two predictions of it: report/entropy_change.png.
 
-On probe steps `train.py` measures how the mean token entropy changed by the step's updates, and predicts it
-twice: from the change of the logits, and from the advantages before the update is made (`record.py` says how
-far each can be trusted). Here they are compared over all probes of a run. arXiv 2605.11775 is behind the
-predictions; the comparison is ours.
+On probe steps `train.py` measures how the mean token entropy changed by the step's updates, and
+predicts it twice: from the change of the logits, and from the advantages before the update is made
+(`record.py` says how far each can be trusted). Here they are compared over all probes of a run.
+arXiv 2605.11775 is behind the predictions; the comparison is ours.
 """
 
 import statistics
@@ -17,9 +17,9 @@ MEASURED, *PREDICTED = ENTROPY_CHANGES
 def agreement(lines: list[dict]) -> dict | None:
     """How far the predicted changes of entropy agree with the measured ones, over the probed steps.
 
-    lines: of metrics.jsonl. For each prediction: its correlation with the measurement, the slope of the
-    least-squares line of measured on predicted, and in how many steps the signs agree. None where
-    nothing can be fitted.
+    lines: of metrics.jsonl. For each prediction: its correlation with the measurement, the slope of
+    the least-squares line of measured on predicted, and in how many steps the signs agree. None
+    where nothing can be fitted.
     """
     probes = [[line[name] for name in ENTROPY_CHANGES] for line in lines]
     columns = list(zip(*(probe for probe in probes if probe[0] is not None), strict=True))
@@ -45,13 +45,13 @@ def describe(predictions: dict, name: str) -> str:
     """
     found, source = predictions[name], name.removeprefix("entropy_change_").replace("_", " ")
     return (
-        f"{source}: correlation {found['correlation']:.3f}, slope {found['slope']:.3g}, same sign in "
-        f"{found['same_sign']} of {predictions['probes']}"
+        f"{source}: correlation {found['correlation']:.3f}, slope {found['slope']:.3g}, "
+        f"same sign in {found['same_sign']} of {predictions['probes']}"
     )
 
 
 def draw_entropy_change(figure, lines: list[dict], predictions: dict) -> None:
-    """The change of entropy in the probed steps against its predictions; predictions of `agreement`."""
+    """The change of entropy in the probed steps against its predictions, as of `agreement`."""
     probes = [line for line in lines if line[MEASURED] is not None]
     measured = [probe[MEASURED] for probe in probes]
     panels = figure.subplots(1, 2, sharey=True)

@@ -3,9 +3,9 @@
     I2  it costs less accuracy in rollouts of low perplexity
     T2  it costs more accuracy early in a response
 
-`intervene` makes the experiment on the last checkpoint of a run, one question at a time, and appends what
-came of it to RUN/report/replaced.jsonl; the findings are made from that file. How the experiment is made,
-from the number of continuations to the thirds of a response, is ours.
+`intervene` makes the experiment on the last checkpoint of a run, one question at a time, and
+appends what came of it to RUN/report/replaced.jsonl; the findings are made from that file. How the
+experiment is made, from the number of continuations to the thirds of a response, is ours.
 """
 
 import itertools
@@ -85,13 +85,13 @@ def saved_questions(folder: Path) -> list[Question]:
 def replace_tokens(policy, question: Question, config: dict, continuations: int) -> list[dict]:
     """The replacement experiment on one question: a dict for each token replaced.
 
-    The policy answers it group_size times. In the answers of lowest and of highest perplexity, and in
-    each third of them, one of the tokens within the top HIGH_ENTROPY of the answer's entropies is drawn.
-    From there the policy goes on `continuations` times with that token, and as often with another one
-    drawn from its own distribution without that token.
+    The policy answers it group_size times. In the answers of lowest and of highest perplexity, and
+    in each third of them, one of the tokens within the top HIGH_ENTROPY of the answer's entropies
+    is drawn. From there the policy goes on `continuations` times with that token, and as often with
+    another one drawn from its own distribution without that token.
 
-    perplexity low or high, place, position (0 to 1), entropy (nats), token and replacement as text, and
-    the accuracies with_original and with_replacement. [] where all answers are the same.
+    perplexity low or high, place, position (0 to 1), entropy (nats), token and replacement as text,
+    and the accuracies with_original and with_replacement. [] where all answers are the same.
     """
     torch.manual_seed(zlib.crc32(question.text.encode()) + config["seed"])
     prompt, temperature = encode_prompt(policy, question.text), config["temperature"]
@@ -124,9 +124,9 @@ def replace_tokens(policy, question: Question, config: dict, continuations: int)
 def draw_replacements(policy, rollout, entropy, temperature: float) -> list[tuple]:
     """In each third of a response one token of high entropy, and another one for it.
 
-    rollout: `Rollouts` of one row. entropy: (tokens of the response,), nats. A tuple a third that has
-    such a token: (what is known of the replacement, the response up to and with the token that was
-    drawn, and the same with the replacement; both lists of token ids).
+    rollout: `Rollouts` of one row. entropy: (tokens of the response,), nats. A tuple a third that
+    has such a token: (what is known of the replacement, the response up to and with the token that
+    was drawn, and the same with the replacement; both lists of token ids).
     """
     response = rollout.input_ids[rollout.response_mask].tolist()
     top = entropy.topk(math.ceil(HIGH_ENTROPY * len(response))).indices
@@ -179,8 +179,8 @@ def replacement_findings(report: Path) -> tuple[Finding, Finding]:
     """I2 and T2 from the lines that `intervene` has written; of several experiments the latest."""
     i2 = Finding(
         "I2",
-        "Replacing a token of high entropy hurts accuracy less in rollouts of low perplexity than in those "
-        "of high perplexity.",
+        "Replacing a token of high entropy hurts accuracy less in rollouts of low perplexity than "
+        "in those of high perplexity.",
     )
     t2 = Finding(
         "T2",
@@ -208,12 +208,12 @@ def replacement_findings(report: Path) -> tuple[Finding, Finding]:
 def add_impacts(finding: Finding, asked, name: str, values, label: str) -> list[Effect]:
     """What a replacement costs, in points of accuracy, by a property of the token; the impacts.
 
-    asked: of each question the tokens replaced, as of `replace_tokens`. The claim is that the impact
-    at the first of the property's values exceeds that at the last.
+    asked: of each question the tokens replaced, as of `replace_tokens`. The claim is that the
+    impact at the first of the property's values exceeds that at the last.
     """
 
     def sums(value, measure):
-        """Of each question: the sum of a measure over the tokens with that value, and their number."""
+        """Of each question: the sum over the tokens with that value, and their number."""
         chosen = [[measure(x) for x in tokens if x[name] == value] for tokens in asked]
         return torch.tensor([[sum(values), len(values)] for values in chosen]).T
 

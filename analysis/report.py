@@ -1,8 +1,9 @@
 """All findings in one report, and the end of a run: the rooms of this folder put together.
 
-`findings_of` makes the findings of one run, in the order of the paper, and `write_report` writes findings of
-one run or of several as report.md, findings.json and a PNG each. `end_of_run` is what train.py says last: how
-the evaluations before and after differ, and the figures that need no analysis.
+`findings_of` makes the findings of one run, in the order of the paper, and `write_report` writes
+findings of one run or of several as report.md, findings.json and a PNG each. `end_of_run` is what
+train.py says last: how the evaluations before and after differ, and the figures that need no
+analysis.
 """
 
 import json
@@ -47,7 +48,7 @@ def findings_of(run: Run, report: Path) -> list[Finding]:
 
 
 def write_report(findings: list[Finding], folder: Path, title: str, notes: list[str]) -> None:
-    """report.md, findings.json and the figures. notes: lines of Markdown below the table of verdicts."""
+    """report.md, findings.json and the figures. notes: Markdown below the table of verdicts."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = no_matplotlib()
     for finding in findings:
@@ -104,7 +105,8 @@ def as_json(finding: Finding) -> dict:
 def end_of_run(folder: Path, progress: Progress) -> str:
     """Write summary.json, draw report/training.png and entropy_change.png; what there is to say.
 
-    The latter figure and its lines are there where enough steps were probed (`mechanism.agreement`).
+    The latter figure and its lines are there where enough steps were probed
+    (`mechanism.agreement`).
     """
     lines = read_run(folder).lines
     predictions = agreement(lines)

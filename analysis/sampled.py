@@ -1,8 +1,8 @@
 """The saved rollouts of a run as tensors, and which of their tokens an update changed most.
 
-A token's measurements are those of rollouts/step_N.parquet. What an update did to a token is known on
-probe steps alone: the change of its probability p, in the state in which it was sampled, by all updates of
-the step. What the token means, `words.py` tells.
+A token's measurements are those of rollouts/step_N.parquet. What an update did to a token is known
+on probe steps alone: the change of its probability p, in the state in which it was sampled, by all
+updates of the step. What the token means, `words.py` tells.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ FEW_FILES = "rollouts of fewer than four steps of the rising stage; needed: --sa
 
 @dataclasses.dataclass
 class Sampled:
-    """The saved rollouts: R of them, with N tokens. A group is a question with its rollouts in a step."""
+    """R saved rollouts, with N tokens. A group is a question with its rollouts in a step."""
 
     step: torch.Tensor  # (R,)
     group: torch.Tensor  # (R,) numbers of groups, from 0
@@ -52,13 +52,18 @@ class Sampled:
         blank = torch.zeros(int(self.group.max()) + 1, dtype=torch.double)
         return blank.index_add_(0, groups, values.double())
 
+    def label(self, number: int) -> str:
+        """A word of the vocabulary, to be read in a table."""
+        word = self.vocabulary[number].replace("\n", "\\n").replace(" ", "␣")
+        return (word or "(end)").replace("`", "'").replace("|", "¦")
+
     def sums(self, tokens, values) -> list[torch.Tensor]:
         """Of some tokens, (N,) bool: the sums of their values over each group, and their number."""
         return [self.per_group(tokens * values), self.per_group(tokens)]
 
 
 def read_sampled(folder: Path) -> Sampled | None:
-    """All rollouts/step_N.parquet of a run, at most AT_MOST rollouts of each; None where there is none.
+    """All rollouts/step_N.parquet of a run, at most AT_MOST rollouts of each; None without any.
 
     Raises InputError for a file that train.py has not written.
     """
@@ -81,7 +86,7 @@ def read_sampled(folder: Path) -> Sampled | None:
 def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
     """The columns of `Sampled` for one file, groups and rollouts counted from 0.
 
-    table: its CELLS and LISTS, a pyarrow.Table. vocabulary: {word: its number}; new words are added.
+    table: its CELLS and LISTS, a pyarrow.Table. vocabulary: {word: number}; new words are added.
     """
     step, question, text, outcome, truncated, perplexity, tokens = (
         table[name].to_pylist() for name in CELLS
@@ -118,7 +123,7 @@ def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
 
 
 def probed(stages: Stages, sampled: Sampled | None) -> dict:
-    """{stage: ((N,) its probed tokens, (N,) the most changed MOST of them)}; {} where there are none."""
+    """{stage: ((N,) its probed tokens, (N,) the most changed MOST of them)}; {} without any."""
     found = {}
     if sampled:
         for name, inside in stages.of(sampled.step[sampled.row]).items():

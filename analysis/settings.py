@@ -3,8 +3,8 @@
     I3  favouring rollouts of low perplexity (--ppl_alpha above 0) beats GRPO
     T3  a bonus on late tokens (--position_gamma) beats one on early tokens
 
-Runs are told apart by their options alone. Differences are taken seed by seed, since a seed decides the
-questions and their order, and their intervals are Student's over seeds.
+Runs are told apart by their options alone. Differences are taken seed by seed, since a seed decides
+the questions and their order, and their intervals are Student's over seeds.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from analysis.figures import OTHERS, smooth
 from options import InputError
 from record import Run
 
-# A run with these trains by plain GRPO; of several such settings the nearest to all others is meant.
+# A run with these trains by plain GRPO; of several such settings that nearest to all others.
 PLAIN = {"objective": "clip", "ppl_alpha": 0.0, "position_gamma": 0.0}
 PLAIN |= {"polarity_expand": 1.0, "polarity_contract": 1.0}
 MEASURES = {"accuracy": 3, "entropy": 4, "response_length": 1}  # and the digits shown
@@ -40,8 +40,8 @@ def compare_runs(runs: list[Run]) -> tuple[list[Finding], list[str]]:
 def by_setting(runs: list[Run]) -> dict[str, dict[int, Run]]:
     """{setting: {seed: run}}, named by the options in which it differs from plain GRPO, "GRPO".
 
-    Where no run is plain GRPO they are named by their differences from the first. Raises InputError for
-    two runs with the same options and seed.
+    Where no run is plain GRPO they are named by their differences from the first. Raises InputError
+    for two runs with the same options and seed.
     """
     settings = []  # (options, {seed: run})
     for run in runs:
@@ -67,7 +67,7 @@ def by_setting(runs: list[Run]) -> dict[str, dict[int, Run]]:
 
 
 def with_signs(settings: dict, alpha: int, gamma: int) -> str | None:
-    """The setting with these signs of --ppl_alpha and of the bonus on late tokens; None: there is none.
+    """The setting with these signs of --ppl_alpha and of the bonus on late tokens, or None.
 
     The latter is that of --position_gamma times --position_steepness. Of several settings that with
     most seeds.
@@ -90,7 +90,7 @@ def came_to(run: Run, measure: str) -> float:
 
 
 def less(ours: dict[int, Run], theirs: dict[int, Run], measure: str):
-    """(mean, low, high) of ours less theirs over the seeds that both have with as many steps; or None."""
+    """(mean, low, high) of ours less theirs over seeds that both have, as many steps; or None."""
     shared = [s for s in ours if s in theirs and len(ours[s].lines) == len(theirs[s].lines)]
     if not shared:
         return None
@@ -104,8 +104,8 @@ def i3_perplexity(settings: dict) -> Finding:
     """--ppl_alpha above 0, and below, against plain GRPO. settings: of `by_setting`."""
     finding = Finding(
         "I3",
-        "Favouring rollouts of low perplexity beats GRPO; favouring those of high perplexity loses to it and "
-        "raises entropy.",
+        "Favouring rollouts of low perplexity beats GRPO; favouring those of high perplexity loses "
+        "to it and raises entropy.",
         "seeds",
     )
     low, high = with_signs(settings, 1, 0), with_signs(settings, -1, 0)
@@ -148,7 +148,7 @@ def add_differences(finding: Finding, settings: dict, *claimed) -> None:
 
 
 def show_curves(finding: Finding, settings: dict, others: dict) -> None:
-    """The figure, of plain GRPO and of others, {setting or None: label}, and the note that explains it."""
+    """The figure and its note, of plain GRPO and of others, {setting or None: label}."""
     named = {name: label for name, label in others.items() if name in settings}
     bands = "lines are means over seeds, bands go from the lowest seed to the highest"
     finding.notes = ["; ".join([*(f"{x}: {name}" for name, x in named.items()), bands]) + "."]
@@ -157,7 +157,7 @@ def show_curves(finding: Finding, settings: dict, others: dict) -> None:
 
 
 def draw_curves(figure, settings: dict, shown: dict[str, str]) -> None:
-    """Learning curves of some settings, {setting: label}: means over seeds, lowest to highest seed."""
+    """Learning curves of settings, {setting: label}: means over seeds, lowest to highest seed."""
     panels = figure.subplots(1, 3)
     for (name, label), colour in zip(shown.items(), ("black", *OTHERS), strict=False):
         for axes, measure, title in zip(panels, MEASURES, LABELS, strict=True):

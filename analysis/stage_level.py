@@ -5,8 +5,9 @@
     S3  on which words it falls                  from the saved rollouts
     S4  defective output becomes rare            from the saved rollouts
 
-What falls is compared between the first and the last tenth of the rising stage (`Stages.ends_of_rise`).
-How a fall of entropy is split (S2) and what counts as beside the task and as defective (S3, S4) are ours.
+What falls is compared between the first and the last tenth of the rising stage
+(`Stages.ends_of_rise`). How a fall of entropy is split (S2) and what counts as beside the task and
+as defective (S3, S4) are ours.
 """
 
 import math
@@ -28,10 +29,11 @@ REPETITIONS = 200  # of the fit of the knee
 
 
 def s1_two_stages(run: Run, knee: Knee | None, stages: Stages) -> Finding:
-    """The speed of both curves before and after the knee. Intervals are over redrawn errors of the fit."""
+    """The speed of both curves before and after the knee; intervals over redrawn errors."""
     finding = Finding(
         "S1",
-        "Training has two stages: first accuracy rises and entropy falls fast, then both level off.",
+        "Training has two stages: first accuracy rises and entropy falls fast, then both level "
+        "off.",
         "steps",
         height=4.2,
     )
@@ -70,7 +72,7 @@ def speeds(knee: Knee, steps: list[int]) -> dict[str, float]:
 
 
 def refitted(knee: Knee, accuracy: list[float], entropy: list[float]) -> list[Knee]:
-    """The knees found when the fit is repeated on itself plus its own errors, drawn with replacement.
+    """The knees found in the fit plus its own errors, drawn with replacement, again and again.
 
     Not `eval.bootstrap`: steps drawn with replacement would be no curve any more.
     """
@@ -128,8 +130,9 @@ def s2_right_and_wrong(run: Run, stages: Stages) -> Finding:
     shares = add_parts_of_fall(finding, ends, share, wrong[both], right[both])
     first, last = (step[both][end] for end in ends)
     finding.notes.append(
-        f"The fall is from steps {first[0]} to {first[-1]} to steps {last[0]} to {last[-1]}; its parts "
-        "are the falls in a wrong and in a right rollout times their mean shares, and the rest."
+        f"The fall is from steps {first[0]} to {first[-1]} to steps {last[0]} to {last[-1]}; its "
+        "parts are the falls in a wrong and in a right rollout times their mean shares, and the "
+        "rest."
     )
     finding.draw = partial(
         draw_right_and_wrong, step=step, right=right, wrong=wrong, shares=shares, stages=stages
@@ -146,14 +149,15 @@ def curve(run: Run, name: str) -> torch.Tensor:
 def share_of_wrong(every, right, wrong) -> torch.Tensor:
     """The share of wrong rollouts among those trained on, from the mean entropies, (n,) -> (n,).
 
-    every = (1 - share) right + share wrong; where no rollout is right (NaN) it is 1, where none is wrong 0.
+    every = (1 - share) right + share wrong; where no rollout is right (NaN) it is 1, where none is
+    wrong 0.
     """
     share = ((every - right) / (wrong - right)).nan_to_num(0.5).clamp(0, 1)
     return torch.where(right.isnan(), 1.0, torch.where(wrong.isnan(), 0.0, share))
 
 
 def add_parts_of_fall(finding: Finding, ends, share, wrong, right) -> list[Effect]:
-    """The falls between both ends, (n,) masks, as effects; returns the three shares of the whole fall.
+    """The falls between both ends, (n,) masks, as effects; the three shares of the whole.
 
     share: (n,) of wrong rollouts. wrong, right: (n,) their entropies in nats.
     """
@@ -179,7 +183,7 @@ def add_parts_of_fall(finding: Finding, ends, share, wrong, right) -> list[Effec
 
 
 def parts_of_fall(n0, w0, r0, hw0, hr0, n1, w1, r1, hw1, hr1) -> torch.Tensor:
-    """The fall within wrong rollouts, within right ones, by fewer wrong ones, and the whole: (4, ...).
+    """The fall within wrong rollouts, within right ones, by fewer wrong ones; all: (4, ...).
 
     Of the first end (0) and the last (1), as sums over steps: their number n, the shares w and r of
     wrong and right rollouts, and shares times entropies hw and hr.
@@ -246,7 +250,7 @@ def s3_which_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
     head = [x for name in changes for x in ("word", f"{name}, per 1000 tokens")]
     columns = []
     for name, change in changes.items():
-        columns.append([f"`{word_label(sampled, i)}`" for i in top[name]])
+        columns.append([f"`{sampled.label(i)}`" for i in top[name]])
         columns.append([f"{change[i]:.2f}" for i in top[name]])
     rows = list(zip(*columns, strict=True))
     finding.notes = [compared_steps(ends, sampled), "", *markdown_table(head, rows)]
@@ -272,12 +276,6 @@ def changes_of_words(sampled: Sampled, ends) -> dict[str, torch.Tensor]:
     }
 
 
-def word_label(sampled: Sampled, number: int) -> str:
-    """A word of the vocabulary, to be read in a table."""
-    word = sampled.vocabulary[number].replace("\n", "\\n").replace(" ", "␣")
-    return (word or "(end)").replace("`", "'").replace("|", "¦")
-
-
 def compared_steps(ends, sampled: Sampled) -> str:
     """Which saved steps are at the two ends, (R,) masks of rollouts."""
     steps = [", ".join(map(str, sampled.step[end].unique().tolist())) for end in ends]
@@ -294,7 +292,7 @@ def draw_words(figure, sampled: Sampled, changes, top) -> None:
         words = top[name][::-1]
         colours = [OTHERS[kind_of[i]] for i in words]
         axes.barh(range(len(words)), change[words].tolist(), color=colours)
-        axes.set_yticks(range(len(words)), [drawable(word_label(sampled, i)) for i in words])
+        axes.set_yticks(range(len(words)), [drawable(sampled.label(i)) for i in words])
         axes.set_xlabel(f"{name}\nper 1000 tokens")
     handles = [axes.barh(0, 0, color=OTHERS[k], label=KINDS[k]) for k in range(len(KINDS))]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8)
@@ -304,11 +302,11 @@ def draw_words(figure, sampled: Sampled, changes, top) -> None:
 
 
 def s4_defects(stages: Stages, sampled: Sampled | None) -> Finding:
-    """How many rollouts have each of `words.DEFECTS` at both ends; truncation is told and not judged."""
+    """How many rollouts have each of `words.DEFECTS` at both ends; truncation is not judged."""
     finding = Finding(
         "S4",
-        "In the rising stage defective output becomes rare: responses without an answer, with irrelevant "
-        "content, in mixed languages.",
+        "In the rising stage defective output becomes rare: responses without an answer, with "
+        "irrelevant content, in mixed languages.",
     )
     ends = sampled and stages.ends_of_rise(sampled.step, least=2)
     if not ends:

@@ -1,9 +1,9 @@
 """The two stages of a run: first accuracy rises while entropy falls fast, then both level off.
 
-arXiv 2508.02260 tells the stages by eye; the criterion here is ours. The rising stage ends at a *knee*,
-where two curves, the accuracy and the entropy of every step, bend at the same step. `find_knee` looks for
-it in what there is of a run, `plateau_has_begun` asks while the run goes on, and `Stages` cuts the steps
-of a run at it.
+arXiv 2508.02260 tells the stages by eye; the criterion here is ours. The rising stage ends at a
+*knee*, where two curves, the accuracy and the entropy of every step, bend at the same step.
+`find_knee` looks for it in what there is of a run, `plateau_has_begun` asks while the run goes on,
+and `Stages` cuts the steps of a run at it.
 """
 
 from typing import NamedTuple
@@ -42,12 +42,12 @@ def find_knee(entropies, accuracies) -> Knee | None:
         x_k(s) = a_k + b_k min(s, tau) + c_k max(s - tau, 0),
 
     and tau is where sum_k log RSS_k(tau) is least: the likeliest place if each curve has Gaussian
-    noise of its own unknown size. It is a knee where n sum_k log(RSS_k of a line / RSS_k(tau)) is above
-    EVIDENCE, entropy CLEARLY falls and accuracy CLEARLY rises before it, and both go at most SLOWER times
-    as fast after it.
+    noise of its own unknown size. It is a knee where n sum_k log(RSS_k of a line / RSS_k(tau)) is
+    above EVIDENCE, entropy CLEARLY falls and accuracy CLEARLY rises before it, and both go at most
+    SLOWER times as fast after it.
 
-    entropies, accuracies: (n,), plain numbers of steps 1 to n. Nothing is found in less than SEEN of
-    them. At most 100 places are tried.
+    entropies, accuracies: (n,), plain numbers of steps 1 to n. Nothing is found in less than SEEN
+    of them. At most 100 places are tried.
 
     >>> sharp = [min(step, 30) / 30 for step in range(1, 101)]
     >>> find_knee([0.5 - 0.3 * x for x in sharp], sharp).step
@@ -64,7 +64,7 @@ def find_knee(entropies, accuracies) -> Knee | None:
     hinges = torch.stack([torch.ones_like(before), before, steps - before], -1)
 
     def fit(design):
-        """(..., n, columns) -> coefficients (..., columns, 2), and their errors' squares (..., 2)."""
+        """(..., n, columns) -> coefficients (..., columns, 2), errors' squares (..., 2)."""
         solution = torch.linalg.solve(design.mT @ design, design.mT @ curves)
         return solution, (design @ solution - curves).square().sum(-2).clamp(min=1e-12)
 
@@ -86,9 +86,9 @@ def find_knee(entropies, accuracies) -> Knee | None:
 def plateau_has_begun(entropies, accuracies) -> bool:
     """Decides while a run goes on: is there a knee (`find_knee`) in the steps seen so far?
 
-    entropies, accuracies: one number a step, from step 1 on; the same lists give the same answer, so a
-    resumed run decides alike. It must see some steps of the plateau first, more of them the noisier
-    the curves are, and may later change its mind: who asks keeps the first yes.
+    entropies, accuracies: one number a step, from step 1 on; the same lists give the same answer,
+    so a resumed run decides alike. It must see some steps of the plateau first, more of them the
+    noisier the curves are, and may later change its mind: who asks keeps the first yes.
 
     >>> sharp = [min(step, 30) / 30 for step in range(1, 101)]
     >>> plateau_has_begun(sharp[:25], sharp[:25]), plateau_has_begun([-x for x in sharp], sharp)
@@ -98,7 +98,7 @@ def plateau_has_begun(entropies, accuracies) -> bool:
 
 
 class Stages(NamedTuple):
-    """The last step of the rising stage, None where no knee was found; and the last step of the run.
+    """The last step of the rising stage, None where no knee was found; the last of the run.
 
     Without a knee all steps count as the rising stage, and no plateau is known.
     """
@@ -117,7 +117,8 @@ class Stages(NamedTuple):
         Each holds at least `least` different steps, those nearest to that end. None where the two
         would have a step in common.
 
-        >>> first, last = Stages(knee=40, last=60).ends_of_rise(torch.tensor([1, 20, 40, 60]), least=1)
+        >>> steps = torch.tensor([1, 20, 40, 60])
+        >>> first, last = Stages(knee=40, last=60).ends_of_rise(steps, least=1)
         >>> first.tolist(), last.tolist()
         ([True, False, False, False], [False, False, True, False])
         """

@@ -4,8 +4,9 @@
     S6  there the strongest updates are on formal reasoning
     T1  entropy over the position in a response is U-shaped
 
-All three are from the saved rollouts; S5 and S6 from those of probe steps, where the change of a token's
-probability p is known. The bounds below are ours, except that the paper too speaks of 99 % of tokens.
+All three are from the saved rollouts; S5 and S6 from those of probe steps, where the change of a
+token's probability p is known. The bounds below are ours, except that the paper too speaks of 99 %
+of tokens.
 """
 
 from functools import partial
@@ -29,8 +30,8 @@ def s5_what_an_update_changes(stages: Stages, sampled: Sampled | None) -> Findin
     """The size of changes of p; entropy, gradient and direction of the most changed tokens."""
     finding = Finding(
         "S5",
-        "In the plateau over 99 % of tokens hardly change probability; the updates sit on tokens of high "
-        "entropy and gradient, reinforced in right and suppressed in wrong rollouts.",
+        "In the plateau over 99 % of tokens hardly change probability; the updates sit on tokens "
+        "of high entropy and gradient, reinforced in right and suppressed in wrong rollouts.",
     )
     parts = probed(stages, sampled)
     if "plateau" not in parts:
@@ -94,10 +95,11 @@ def draw_changes(figure, sampled: Sampled, parts) -> None:
 
 
 def s6_kinds_of_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
-    """The mean size of the change of p, in points, of each kind with ENOUGH_TOKENS probed tokens."""
+    """The mean size of the change of p, in points, of kinds with ENOUGH_TOKENS probed tokens."""
     finding = Finding(
         "S6",
-        "In the plateau the strongest updates are on tokens of formal reasoning: numbers, operators, LaTeX.",
+        "In the plateau the strongest updates are on tokens of formal reasoning: numbers, "
+        "operators, LaTeX.",
     )
     parts = probed(stages, sampled)
     if "plateau" not in parts:

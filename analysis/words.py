@@ -1,4 +1,4 @@
-r"""Facts about text: which kind a word is of, which word a token is part of, what is wrong with a response.
+r"""Facts about text: kinds of words, the word a token is part of, defects of a response.
 
 The lists of words come first, so that they can be read and changed as data. The kinds are those of
 arXiv 2508.02260; the lists and all rules about text are ours.
@@ -14,17 +14,20 @@ KINDS = ("formal reasoning", "logical structure", "metacognition", "semantic sup
 FORMAL, LOGIC, META, REST = range(4)
 DEFECTS = ("format violation", "irrelevant content", "language mixing", "truncation")
 
-LOGIC_WORDS = """because since so thus hence therefore then if unless suppose assume implies follows but
-    however although instead first next finally 因为 所以 因此 如果 那么 但是 然而 假设 由于 于是 首先 最后"""
-META_WORDS = """wait hmm actually check recheck double-check verify reconsider rethink mistake alternatively maybe
-    perhaps let_me let's let_us hold_on 等等 检查 验证 让我 不对 重新 也许 再想"""
-FORMAL_WORDS = """sin cos tan log ln exp lim mod gcd lcm max min sqrt frac pi plus minus times equals
-    divided sum product"""
+LOGIC_WORDS = """because since so thus hence therefore then if unless suppose assume implies
+    follows but however although instead first next finally
+    因为 所以 因此 如果 那么 但是 然而 假设 由于 于是 首先 最后"""
+META_WORDS = """wait hmm actually check recheck double-check verify reconsider rethink mistake
+    alternatively maybe perhaps let_me let's let_us hold_on
+    等等 检查 验证 让我 不对 重新 也许 再想"""
+FORMAL_WORDS = """sin cos tan log ln exp lim mod gcd lcm max min sqrt frac pi plus minus times
+    equals divided sum product"""
 # Words that any English text on any question uses; whoever writes in another language adds its own.
-COMMON_WORDS = """the an of to is are was were be and or in on at for with by from as that this it its we you
-    he she they have has had do does can will would not no yes there here each all per into out now which
-    what how when where who let us our their his her find get give given step solution answer problem total
-    result note final proof conclusion question using use need calculate compute"""
+COMMON_WORDS = """the an of to is are was were be and or in on at for with by from as that this
+    it its we you he she they have has had do does can will would not no yes there here each all
+    per into out now which what how when where who let us our their his her find get give given
+    step solution answer problem total result note final proof conclusion question using use
+    need calculate compute"""
 SCRIPTS = {
     "Chinese or Japanese": "\u3040-\u30ff\u3400-\u9fff",
     "Korean": "\uac00-\ud7af",
@@ -51,9 +54,10 @@ def _any_of(words):
 
 WORD = re.compile(
     rf"(?P<meta>{_any_of(META_WORDS)})|(?P<logic>{_any_of(LOGIC_WORDS)})"
-    # A formal piece is a LaTeX command or bracket, a number, an operator, a name of a function, or a
-    # lone letter that touches one of these.
-    rf"|(?P<formal>\\(?:[A-Za-z]+|.)|\d+(?:[.,]\d+)*|[-+*/=<>^_%{{}}$|×÷·±≤≥≠≈√π∑∫∞∈]|{_any_of(FORMAL_WORDS)}"
+    # A formal piece is a LaTeX command or bracket, a number, an operator, a name of a function,
+    # or a lone letter that touches one of these.
+    r"|(?P<formal>\\(?:[A-Za-z]+|.)|\d+(?:[.,]\d+)*|[-+*/=<>^_%{}$|×÷·±≤≥≠≈√π∑∫∞∈]"
+    rf"|{_any_of(FORMAL_WORDS)}"
     r"|(?<![^\W_])[A-Za-z](?=[-+*/=<>^_)}$])|(?<=[-+*/=<>^_({$\d])[A-Za-z](?![^\W\d_]))"
     rf"|(?P<rest>[{HAN}]|(?:(?![{HAN}])[^\W\d_])+(?:['’-](?:(?![{HAN}])[^\W\d_])+)*|\s+|.)",
     re.IGNORECASE | re.DOTALL,
@@ -63,8 +67,8 @@ WORD = re.compile(
 def words_of(text: str) -> list[tuple[int, int, int, str]]:
     r"""The words of a text as (start, end, kind, word), end exclusive, kind an index into KINDS.
 
-    >>> [(KINDS[kind], word) for _, _, kind, word in words_of(r"so \pi=3") if word != " "]
-    [('logical structure', 'so'), ('formal reasoning', '\\pi'), ('formal reasoning', '='), ('formal reasoning', '3')]
+    >>> [(KINDS[kind].split()[0], word) for *_, kind, word in words_of(r"so \pi=3") if word != " "]
+    [('logical', 'so'), ('formal', '\\pi'), ('formal', '='), ('formal', '3')]
     """
     kinds = {"formal": FORMAL, "logic": LOGIC, "meta": META, "rest": REST}
     return [
@@ -76,13 +80,13 @@ def words_of(text: str) -> list[tuple[int, int, int, str]]:
 def token_words(tokens: list[str], text: str) -> list[tuple[int, str]]:
     """The kind and the word that each token of a response is part of; (REST, "") outside the text.
 
-    tokens: each decoded alone, so that the parts of a character are a replacement character each and
-    a leading space may be missing. Each is looked for in the text where the one before it ended;
-    those that cannot be decoded share what lies between their neighbours. A token of several words
-    counts for the first that is no space.
+    tokens: each decoded alone, so that the parts of a character are a replacement character each
+    and a leading space may be missing. Each is looked for in the text where the one before it
+    ended; those that cannot be decoded share what lies between their neighbours. A token of several
+    words counts for the first that is no space.
 
-    >>> token_words(["bec", "ause", " 1", "2", "\ufffd", "\ufffd", "\ufffd", "<eos>"], "because 12所")
-    [(1, 'because'), (1, 'because'), (0, '12'), (0, '12'), (3, '所'), (3, '所'), (3, '所'), (3, '')]
+    >>> token_words(["bec", "ause", " 1", "2", "\ufffd", "\ufffd", "<eos>"], "because 12所")
+    [(1, 'because'), (1, 'because'), (0, '12'), (0, '12'), (3, '所'), (3, '所'), (3, '')]
     """
     spans, position, unknown = [(len(text), len(text))] * len(tokens), 0, []
     for i, token in enumerate(tokens):
@@ -123,7 +127,7 @@ LOOP = re.compile(r"(.{8,80}?)\1{3}", re.DOTALL)  # the same again and again
 
 
 def is_irrelevant(question: str, text: str) -> bool:
-    """Does the response hold a line without any sense, a loop, another turn, or a tail after its answer?
+    """Does the response hold a line without sense, a loop, another turn, a tail after its answer?
 
     A line has no sense where it has four Latin letters and neither a formal piece, nor a word of
     logic or metacognition, nor one of the question, nor a COMMON one.
@@ -143,7 +147,7 @@ def is_irrelevant(question: str, text: str) -> bool:
 
 
 def mixes_languages(question: str, text: str) -> bool:
-    """Is there a script the question does not use? Latin: three words of four letters, LaTeX aside."""
+    """Is there a script the question does not use? Latin: three words of four letters, no LaTeX."""
     for letters in SCRIPTS.values():
         if re.search(f"[{letters}]", text) and not re.search(f"[{letters}]", question):
             return True

@@ -1,4 +1,4 @@
-"""The command and whole reports: what is planted is found, its opposite is not, no odd run breaks it."""
+"""The command and whole reports: what is planted is found, its opposite not, odd runs too."""
 
 import json
 import math

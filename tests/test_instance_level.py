@@ -1,4 +1,4 @@
-"""The instance level: perplexity ranked within a step, and questions told apart before and after."""
+"""The instance level: perplexity ranked within a step, questions told apart before and after."""
 
 import pytest
 import torch
@@ -24,8 +24,8 @@ def test_perplexity_is_ranked_within_a_step():
 
 
 def test_the_most_changed_tokens_by_perplexity():
-    # In either step five rollouts of 100 tokens, of rising perplexity. Step 1 has the larger changes, in
-    # its first rollout; of the whole run, all 10 most changed are in it, and one at the bound beside it.
+    # In either step five rollouts of 100 tokens, of rising perplexity. Step 1 has the larger
+    # changes, in its first rollout; of the whole run all 10 most changed and one at the bound.
     moved = torch.linspace(0, 0.001, 1000)
     moved[:20] = torch.linspace(0.5, 0.6, 20)
     moved[900:905] = torch.linspace(0.1, 0.2, 5)  # step 2: in its last rollout

@@ -116,8 +116,8 @@ def test_the_end_of_a_run_without_probes_or_matplotlib(tmp_path, monkeypatch):
     assert not (folder / "report" / "entropy_change.png").exists()
     assert "entropy_change" not in json.loads((folder / "summary.json").read_text())
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    missing = "\n\nfigures:    none, since matplotlib is not installed (pip install matplotlib)\nrun folder"
-    assert missing in end_of_run(folder, progress)
+    missing = "none, since matplotlib is not installed (pip install matplotlib)"
+    assert f"\n\nfigures:    {missing}\nrun folder" in end_of_run(folder, progress)
 
 
 def test_accuracy_before_training_begins_the_curve(tmp_path, monkeypatch):

@@ -89,3 +89,8 @@ def test_the_most_changed_are_a_hundredth_of_the_probed_tokens_of_a_stage():
     still = sampled([1], lengths=[200], moved=torch.zeros(200))
     (tokens, most), *_ = probed(Stages(None, 1), still).values()
     assert tokens.all() and not most.any()  # what does not change is not among the most changed
+
+
+def test_a_word_can_be_read_in_a_table():
+    found = sampled([1], vocabulary=[" a\n", "", "|`"])
+    assert [found.label(number) for number in range(3)] == ["␣a\\n", "(end)", "¦'"]

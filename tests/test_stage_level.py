@@ -21,7 +21,6 @@ from analysis.stage_level import (
     s4_defects,
     share_of_wrong,
     speeds,
-    word_label,
 )
 from analysis.stages import Knee, Stages, find_knee, stages_of
 from analysis.words import FORMAL, META, REST
@@ -89,7 +88,8 @@ def test_the_share_of_wrong_rollouts_is_read_off_the_means():
 
 
 def test_the_fall_has_three_parts():
-    # First end, of two steps: 60 % wrong at 0.5 nats, 40 % right at 0.2. Last: 20 % at 0.3, 80 % at 0.1.
+    # First end, of two steps: 60 % wrong at 0.5 nats, 40 % right at 0.2.
+    # Last end, of one: 20 % at 0.3, 80 % at 0.1.
     parts = parts_of_fall(*torch.tensor([2, 1.2, 0.8, 0.6, 0.16, 1, 0.2, 0.8, 0.06, 0.08]))
     assert parts.tolist() == pytest.approx([0.4 * 0.2, 0.6 * 0.1, 0.24 - 0.08 - 0.06, 0.38 - 0.14])
 
@@ -124,7 +124,7 @@ def test_entropies_of_right_and_wrong_rollouts_are_compared(tmp_path):
 
 
 def two_ends():
-    """A rollout in each of steps 10 to 40 and 60: of 4 tokens, in the last tenth of the rise of 8."""
+    """A rollout in each of steps 10 to 40 and 60: of 4 tokens, in steps 30 and 40 of 8."""
     first = [
         (2.0, REST, True, 0),
         (1.0, FORMAL, False, 1),
@@ -152,11 +152,6 @@ def test_entropy_is_lost_and_words_gained_per_thousand_tokens():
     changes = changes_of_words(found, ENDS.ends_of_rise(found.step, least=2))
     assert changes["entropy lost (nats)"].tolist() == pytest.approx([250, 100, 0, 0])
     assert changes["frequency gained"].tolist() == pytest.approx([-125, 250, -250, 125])
-
-
-def test_a_word_can_be_read_in_a_table():
-    found = sampled([1], vocabulary=[" a\n", "", "|`"])
-    assert [word_label(found, number) for number in range(3)] == ["␣a\\n", "(end)", "¦'"]
 
 
 def test_rates_of_defects_at_both_ends():

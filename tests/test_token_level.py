@@ -32,7 +32,7 @@ def updated(**columns):
 
 
 def test_what_an_update_changes():
-    # All sizes differ: the token at the bound of the most changed is among them, and so would be all like it.
+    # All sizes differ: the token at the bound of the most changed is among them, and any like it.
     moved = torch.linspace(0, 0.01, 400)
     moved[[5, 105, 205, 305]] = torch.tensor([0.3, -0.2, 0.3, -0.2])
     moved[[399]] = 0.04  # the third of the most changed of the plateau

@@ -1,4 +1,4 @@
-"""Facts about text: kinds of words, whose word a token is part of, and what is wrong with a response."""
+"""Facts about text: kinds of words, whose word a token is part of, defects of a response."""
 
 import pytest
 from made_up import bpe
