@@ -102,3 +102,9 @@ def test_ends_of_the_rising_stage():
 def test_in_a_long_run_a_knee_has_a_twentieth_of_the_steps_on_either_side():
     risen = [min(step, 15) / 15 + 0.001 * (step % 5) for step in range(1, 1001)]
     assert find_knee([0.5 - 0.3 * x for x in risen], risen).step == 50
+
+
+@pytest.mark.parametrize("later, found", [(0.3, True), (0.7, False)])
+def test_a_plateau_goes_at_most_half_as_fast_as_the_rise(later, found):
+    risen = [0.01 * (min(step, 60) + later * max(step - 60, 0)) for step in range(1, 121)]
+    assert (find_knee([1 - x for x in risen], risen) is not None) == found

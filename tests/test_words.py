@@ -74,6 +74,7 @@ def test_what_cannot_be_decoded_is_before_the_next_token():
         ("求和", "answer then \\boxed{2}", ""),
         ("7+8", "\\boxed{15} " + " ".join("abcdefghijklmnopqrstuvwxyzABCDE"), "irrelevant content"),
         ("求和", "answer then give \\boxed{2}", "language mixing"),
+        ("求x", "answer then give \\boxed{2}", "language mixing"),  # a letter is no word
         ("What is the sum of two and three?", "The sum of two and three is \\boxed{5}.", ""),
         ("Find x.", "$$\n\\frac{a}{b}\n$$\nHence **x**\n\\[ \\boxed{\\text{miles}} \\]", ""),
         ("求和", "因为一加一，所以 \\boxed{2}", ""),
