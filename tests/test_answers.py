@@ -600,6 +600,7 @@ def test_a_value_is_shown_as_a_person_writes_it():
         (r"\text{Even}", '"even'),
         ("0 < x \\le 1", r"0 < x \le 1"),
         ("(x+1)^2", "((x + 1) ^ 2)"),
+        ("xy/z", "((x * y) / z)"),
         (r"\binom{n}{2}", r"\binom(n, 2)"),
         ("1+2i", "1+2j"),
         (r"\sqrt4", "2"),
