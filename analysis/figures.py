@@ -82,7 +82,7 @@ def drawable(label: str) -> str:
     '_U+6240\\\\$'
     """
     plain = label.replace("␣", "_").replace("$", "\\$")
-    return "".join(c if ord(c) < 0x2500 else f"U+{ord(c):04X}" for c in plain)
+    return "".join(c if c.isprintable() and ord(c) < 0x2500 else f"U+{ord(c):04X}" for c in plain)
 
 
 def draw_training(figure, lines: list[dict], before: float) -> None:

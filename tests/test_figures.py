@@ -53,7 +53,7 @@ def test_a_running_mean_is_over_a_tenth_of_the_curve():
 
 
 def test_letters_that_the_font_has_stay():
-    assert drawable("é ≤ 所") == "é ≤ U+6240"
+    assert drawable("é ≤ 所\x04") == "é ≤ U+6240U+0004"
 
 
 def test_bars_and_the_plateau():
