@@ -34,6 +34,7 @@ def test_the_bootstrap_covers():
         ([(1, 0.5, 1.5, 0), (-1, -1.5, -0.5, 0)], "does not hold here", "against it: 1"),
         ([(0, 0, 0, 0)], "does not hold here", "against it: 0"),
         ([(1, -1, 3, 0)], "not enough data", "4 times as many questions"),
+        ([(1, -1, 3, 0), (0.5, -1.5, 2.5, 0)], "not enough data", "16 times as many questions"),
         ([(0.01, -1, 1, 0)], "not enough data", "over 100 times as many questions"),
         ([(1, math.nan, math.nan, 0)], "not enough data", "no interval for: 0"),
     ],

@@ -90,7 +90,11 @@ def ends_of(n, before, after):
 
 def test_solving_more_often_is_not_solving_more():
     summary = ends_of(4, [0, 0, 1, 2, 4], [0, 4, 4, 4, 0])
-    found = values(x1_exploration(Run(None, {}, [], summary), Stages(None, 0)))
+    finding = x1_exploration(Run(None, {}, [], summary), Stages(None, 0))
+    found = values(finding)
+    assert (found["Pass@1 before"], found["Pass@1 after"]) == (7 / 20, 12 / 20)
+    judged = [effect.label for effect in finding.effects if effect.above == 0]
+    assert judged == ["gain of Pass@1", "gain of Pass@1 less that of Pass@4"]
     assert list(found) == [
         *("Pass@1 before", "Pass@1 after", "Pass@4 before", "Pass@4 after"),
         *("unsolved in 4 rollouts before", "unsolved in 4 rollouts after", "... before and after"),

@@ -295,6 +295,8 @@ def test_a_cut_off_last_line_and_nan_are_left_out(tmp_path, capsys):
     text = re.sub(r'"eval_accuracy": 0[.]\d+', '"eval_accuracy": NaN', text, count=1)
     (folder / "metrics.jsonl").write_text(text)
     assert "40 evaluations" in say(capsys, folder)[1]
+    (folder / "metrics.jsonl").write_text("".join(text.splitlines(keepends=True)[3:]))
+    assert "200 steps" in say(capsys, folder)[1]  # the last is counted, not the lines
 
 
 def test_the_command_line(tmp_path):

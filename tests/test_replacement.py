@@ -237,6 +237,9 @@ def test_accuracy_after_a_start_is_that_of_its_own_continuations(rotary, monkeyp
     assert found == [1.0, 0.5, 0.0, 0.0]
     assert replacement.accuracies_after(rotary, prompt, starts[:1], sampling, "2") == [1.0]
     assert len(asked) == 1  # nothing was left to be sampled
+    pad = rotary.tokenizer.pad_token_id
+    within = [[*ids("\\boxed{"), pad, *ids("2}"), eos]]  # special tokens are no text
+    assert replacement.accuracies_after(rotary, prompt, within, sampling, "2") == [1.0]
 
 
 def test_the_answer_of_highest_perplexity_is_told_from_that_of_lowest(rotary, monkeypatch):
@@ -291,6 +294,8 @@ def test_impacts_are_means_over_tokens_in_points(tmp_path):
     about = {"checkpoint": "step_1", "continuations": 4}
     lines = [about | {"question": str(i), "replaced": tokens[i:]} for i in range(3)]
     lines += [about | {"question": "x", "replaced": []}]
+    old = [tokens[0] | {"with_original": 0.0, "with_replacement": 1.0}]  # another experiment's
+    lines = [about | {"continuations": 8, "question": "0", "replaced": old}, *lines]
     (tmp_path / REPLACED).write_text("".join(json.dumps(x) + "\n" for x in lines))
     i2, t2 = replacement_findings(tmp_path)
     assert values(t2) == {

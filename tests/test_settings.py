@@ -54,6 +54,10 @@ def test_several_runs_are_compared_seed_by_seed(tmp_path):
     low = value(found["I3"], "accuracy, low")
     assert (low["value"], low["low"], low["high"]) == pytest.approx((0.05, 0.05, 0.05))
     text = (out / "report.md").read_text()
+    bands = "lines are means over seeds, bands go from the lowest seed to the highest."
+    assert f"\nlow perplexity: ppl_alpha 0.1; high perplexity: ppl_alpha -0.1; {bands}\n" in text
+    late, early = "position_gamma 0.1", "position_gamma 0.1, position_steepness -15.0"
+    assert f"\nlate tokens: {late}; early tokens: {early}; {bands}\n" in text
     assert "| ppl_alpha -0.1 | 3 |" in text and "| clip_high 0.2 | 3 |" in text
     cut = tmp_path / "runs" / "low-1" / "metrics.jsonl"  # a run that is still under way is left out
     lines = cut.read_text().replace('"accuracy": 0.86', '"accuracy": 0.1').splitlines(keepends=True)
