@@ -72,13 +72,14 @@ def test_odd_runs_are_reported_too(tmp_path):
         ),
         "no rollouts": (lines, None),
     }
+    reports = {}
     for name, (some, rollouts) in cases.items():
-        found = report(write_run(tmp_path / name, some, rollouts))
+        found = reports[name] = report(write_run(tmp_path / name, some, rollouts))
         assert len(found) == 11, name
         assert all(f["why"] for f in found.values() if f["verdict"] == "not enough data"), name
-    assert "--probe_every" in report(tmp_path / "not probed")["S5"]["why"]
-    assert "--save_rollouts_every" in report(tmp_path / "no rollouts")["T1"]["why"]
-    assert report(tmp_path / "one step")["S1"]["verdict"] == "not enough data"
+    assert "--probe_every" in reports["not probed"]["S5"]["why"]
+    assert "--save_rollouts_every" in reports["no rollouts"]["T1"]["why"]
+    assert reports["one step"]["S1"]["verdict"] == "not enough data"
     flat = [line(1) | {"step": s} for s in range(1, 121)]
     found = report(write_run(tmp_path / "flat", flat, files))
     assert found["S1"]["verdict"] == "does not hold here"
