@@ -20,10 +20,11 @@ import record
 import rollout
 import toy
 import train
-from data import is_held_out
-from entropy import score, score_batch
+from data import Question, is_held_out
+from entropy import Scoring, log_perplexity, score, score_batch
 from loss import kl_cov_tokens, policy_loss, token_covariance
 from options import InputError, parse_train
+from reward import Grade
 from rollout import Sampling
 
 
@@ -519,6 +520,166 @@ def test_tokens_are_chosen_by_the_covariance_under_the_policy_as_it_is_now(rotar
             inside = mask & (covariance > 0.1) & (covariance < 5)
             assert (inside & clipped).any() and torch.equal(eligible, inside & ~clipped)
             assert torch.equal(taken, eligible)
+
+
+# ------------------------------------------------------------------------------- the parts of a step
+
+
+def batch_of(policy, group_size=4, temperature=1.0):
+    """Three questions, their rollouts with random rewards, and the scores of these."""
+    torch.manual_seed(1)
+    prompts = [rollout.encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9")]
+    rollouts = rollout.sample(policy, prompts, Sampling(group_size, 12, temperature))
+    count = 3 * group_size
+    rewards = (torch.rand(count) > 0.5).float()
+    questions = [Question("", "")] * 3
+    batch = rollout.Batch(questions, rollouts, [Grade(False, "wrong", "")] * count, rewards)
+    batch.scores = score_batch(policy.model, rollouts, Scoring(temperature))
+    return batch
+
+
+def test_weigh_shapes_by_perplexity_then_position_then_polarity(rotary):
+    batch = batch_of(rotary)
+    mask, scores = batch.mask, batch.scores
+    advantages = loss.group_advantages(batch.rewards, 4)
+    every = advantages[:, None].expand(mask.shape)
+    log_ppl = log_perplexity(scores.logp, mask)
+
+    def weighed(*arguments, shaping=True):
+        options = parse_train(["--group_size", "4", *map(str, arguments)])
+        found, shaped = train.weigh(batch, options, shaping)
+        assert torch.equal(found, advantages)
+        return shaped
+
+    ppl, position = ("--ppl_alpha", 0.5), ("--position_gamma", 0.3, "--position_steepness", -7)
+    polarity = ("--polarity_expand", 0.5, "--polarity_contract", 3)
+    by_ppl = loss.ppl_shaping(every, log_ppl, 4, 0.5)
+    by_position = loss.position_shaping(every, mask, 0.3, -7)
+    by_polarity = loss.polarity_shaping(every, scores.polarity, 0.5, 3)
+    for given, expected in ((ppl, by_ppl), (position, by_position), (polarity, by_polarity)):
+        assert torch.equal(weighed(*given), expected) and not torch.equal(expected, every)
+        assert torch.equal(weighed(*given, shaping=False), every)
+    together = loss.position_shaping(by_ppl, mask, 0.3, -7)
+    together = loss.polarity_shaping(together, scores.polarity, 0.5, 3)
+    assert torch.equal(weighed(*ppl, *position, *polarity), together)
+
+
+def test_shaping_starts_with_its_step_or_after_the_plateau_was_seen():
+    progress, options = record.Progress(step=4), parse_train(["--shaping_start", "4"])
+    assert train.shaping_is_on(progress, options)
+    progress.step = 3
+    assert not train.shaping_is_on(progress, options)
+    options = parse_train(["--shaping_start", "plateau"])
+    assert not train.shaping_is_on(progress, options)
+    progress.plateau = 3
+    assert train.shaping_is_on(progress, options)
+
+
+@pytest.mark.parametrize("objective", ["clip", "clip_cov", "kl_cov"])
+def test_the_loss_of_each_objective_is_that_of_loss_py_with_the_options_given(rotary, objective):
+    batch = batch_of(rotary)
+    mask, old = batch.mask, batch.scores.logp
+    logp, advantages = old + 0.5 * torch.randn(mask.shape), torch.randn(mask.shape)
+    taken = mask & (torch.rand(mask.shape) > 0.5)
+    part = train.Minibatch(batch.rollouts, advantages, old, taken)
+    given = {"kl_cov": ["--kl_cov_beta", "3"]}.get(objective, ["--clip_low=0.1", "--clip_high=0.4"])
+    options = parse_train(["--objective", objective, *given])
+    tokens = (logp, old, advantages, mask)
+    expected = {
+        "clip": lambda: loss.policy_loss(*tokens, 0.1, 0.4, 99),
+        "clip_cov": lambda: loss.clip_cov_loss(*tokens, taken, 0.1, 0.4, 99),
+        "kl_cov": lambda: loss.kl_cov_loss(*tokens, taken, 3.0, 99),
+    }
+    values = {name: each()[0].item() for name, each in expected.items()}
+    found, clipped = train.objective_loss(options, logp, part, 99)
+    assert found.item() == values[objective] and len(set(values.values())) == 3
+    assert torch.equal(clipped, expected[objective]()[1])
+
+
+def test_an_update_counts_what_it_did_and_clips_the_gradient(rotary):
+    batch = batch_of(rotary)
+    batch.rewards = torch.tensor(
+        [1.0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1]
+    )  # the last without a signal
+    given = ["--group_size", "4", "--questions_per_step", "3", "--updates_per_step", "3"]
+    options = parse_train([*given, "--max_grad_norm", "0.01", "--micro_batch_tokens", "40"])
+    batch.advantages, batch.shaped = train.weigh(batch, options, False)
+    before = torch.cat([w.detach().flatten() for w in rotary.model.parameters()])
+    optimizer = torch.optim.SGD(rotary.model.parameters(), 1.0)
+    training = training_of(rotary, options, optimizer)
+    training.progress.skipped_in_a_row = 4
+    updates = train.update(training, batch)
+    sizes = [int(batch.mask[rows].sum()) for rows in (slice(0, 4), slice(4, 8), slice(8, 12))]
+    assert [stats.tokens for stats in updates] == sizes
+    assert [stats.tokens_run for stats in updates] == [*sizes[:2], 0]
+    assert updates[0].grad_norm > 0.01 and updates[2].grad_norm == updates[2].loss == 0
+    after = torch.cat([w.detach().flatten() for w in rotary.model.parameters()])
+    # Two steps of plain gradient descent at a rate of 1, each of a gradient of norm 0.01.
+    assert 0.01 < (after - before).norm().item() < 0.0201
+    assert all(weight.grad is None for weight in rotary.model.parameters())
+    assert training.progress.skipped_in_a_row == 0
+    # At the first update the policy is the one that sampled: the ratio is 1 and nothing has moved.
+    assert sum(updates[0].kl_sums) == pytest.approx(0, abs=1e-3) and updates[0].clipped == 0
+    logp = score_batch(rotary.model, batch.rollouts).logp
+    assert sum(updates[1].kl_sums) != 0 and not torch.equal(logp, batch.scores.logp)
+
+
+def test_approx_kl_is_old_less_new_log_probability(rotary):
+    batch = batch_of(rotary)
+    options = parse_train(["--group_size", "4"])
+    batch.advantages, batch.shaped = train.weigh(batch, options, False)
+    lower = batch.scores.logp - 0.5 * batch.mask
+    minibatch = train.Minibatch(batch.rollouts, batch.shaped, lower, torch.zeros_like(batch.mask))
+    stats = train.backward(training_of(rotary, options), minibatch)
+    assert sum(stats.kl_sums) / stats.tokens_run == pytest.approx(-0.5, abs=1e-4)
+
+
+def test_training_mode_is_for_gradient_checkpointing_alone_and_ends_with_the_update(rotary):
+    batch, modes = batch_of(rotary), []
+    rotary.model.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    rotary.model.base_model.register_forward_pre_hook(lambda m, _: modes.append(m.training))
+    for given, expected in (([], False), (["--gradient_checkpointing"], True)):
+        options = parse_train(["--group_size", "4", "--updates_per_step", "1", *given])
+        batch.advantages, batch.shaped = train.weigh(batch, options, False)
+        optimizer = torch.optim.SGD(rotary.model.parameters(), 0.0)
+        modes.clear()
+        train.update(training_of(rotary, options, optimizer), batch)
+        assert modes and set(modes) == {expected} and not rotary.model.training
+
+
+def test_a_run_is_scored_and_evaluated_at_its_own_temperatures(small, tmp_path):
+    given = [
+        "--temperature",
+        0.7,
+        "--eval_temperature",
+        0,
+        "--eval_samples",
+        3,
+        "--weight_decay",
+        0.3,
+    ]
+    training = train.start(parse_train([*map(str, [*small, *given])]))
+    assert training.scoring.temperature == 0.7 and len(training.held_out) == 8
+    assert training.optimizer.param_groups[0]["weight_decay"] == 0.3
+    metrics, batch, _ = train.training_step(training)
+    assert metrics["sampling_logp_difference"] < 1e-3
+    again = score_batch(training.policy.model, batch.rollouts, Scoring(0.7))
+    assert (again.logp - batch.scores.logp).abs().max() < 1e-3
+    assert training.progress.curves == [(metrics["entropy"], metrics["accuracy"])]
+    found = train.evaluation(training)
+    assert found["samples"] == 3 and found["questions"] == 8
+    assert all(right in (0, 3) for right in found["right"])  # greedy: all three alike
+
+
+def test_evaluation_draws_from_the_top_p_of_its_own(small, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train, "evaluate", lambda *a: seen.append(a))
+    monkeypatch.setattr(train, "summarize", lambda records: records)
+    training = train.start(parse_train([*map(str, small), "--eval_top_p", "0.5"]))
+    train.evaluation(training)
+    ((_, held_out, sampling, seed, scoring, _),) = seen
+    assert sampling == Sampling(2, 64, 1.0, 0.5, 256, 16) and seed == 0
+    assert held_out is training.held_out and scoring == training.scoring
 
 
 # --------------------------------------------------------------------------------- ablations
