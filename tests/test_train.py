@@ -648,17 +648,9 @@ def test_training_mode_is_for_gradient_checkpointing_alone_and_ends_with_the_upd
 
 
 def test_a_run_is_scored_and_evaluated_at_its_own_temperatures(small, tmp_path):
-    given = [
-        "--temperature",
-        0.7,
-        "--eval_temperature",
-        0,
-        "--eval_samples",
-        3,
-        "--weight_decay",
-        0.3,
-    ]
-    training = train.start(parse_train([*map(str, [*small, *given])]))
+    given = "--temperature 0.7 --eval_temperature 0 --eval_samples 3 --weight_decay 0.3"
+    given += " --learning_rate 1e-12"  # so that the policy can be scored again
+    training = train.start(parse_train([*small, *given.split()]))
     assert training.scoring.temperature == 0.7 and len(training.held_out) == 8
     assert training.optimizer.param_groups[0]["weight_decay"] == 0.3
     metrics, batch, _ = train.training_step(training)
