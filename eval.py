@@ -21,7 +21,6 @@ which is far less noisy than the difference of two means.
 import contextlib
 import json
 import math
-import os
 import re
 import sys
 from collections import Counter
@@ -31,7 +30,6 @@ from statistics import fmean
 import torch
 from tqdm import tqdm
 
-import toy
 from answers import is_equivalent
 from entropy import AT_TEMPERATURE_1, per_rollout, score_batch
 from options import (
@@ -42,6 +40,7 @@ from options import (
     parse_eval,
     quiet_libraries,
 )
+from record import write_text
 from reward import grade
 from rollout import Sampling, encode_prompt, load_policy, sample, short_enough
 
@@ -103,7 +102,7 @@ def evaluate(
     """Sample n rollouts of each question, grade and score them. One record a question, in order:
 
         question, gold                            text
-        answers    n texts, None = no answer      outcomes   n of the outcomes of reward.Grade
+        answers    n texts, None = none found     outcomes   n of the outcomes of reward.Grade
         correct    n of 0 and 1                   texts      n responses
         entropy    n means over the tokens, nats  branching  n means over the tokens
         lengths    n counts of tokens             truncated  n bools
@@ -324,30 +323,22 @@ def output_path(options: EvalOptions) -> Path:
     if path.is_dir():
         raise InputError(f"--output {path} is a folder: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    trial = unfinished_path(path)  # a folder that cannot be written in shows now, not after an hour
-    trial.touch()
+    trial = path.with_name(f"{path.name}.unfinished")
+    trial.touch()  # a folder that cannot be written in shows now, not after an hour
     trial.unlink()
     return path
 
 
-def unfinished_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{os.getpid()}")
-
-
 def write_lines(path: Path, records: dict) -> None:
     """All records so far, a JSON object a line; on disk the file is always a whole one."""
-    unfinished = unfinished_path(path)
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            for record in (record for found in records.values() for record in found):
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    every = (record for found in records.values() for record in found)
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in every))
 
 
 def run(options: EvalOptions) -> None:
     """Ask the models the questions, print what came of it, and write the records."""
+    import toy  # here, because it is slow to import
+
     path = output_path(options)
     device = choose_device(options.device)
     sets = {}

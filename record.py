@@ -343,8 +343,11 @@ def write_metrics(folder: Path, metrics: dict) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:

@@ -1,7 +1,8 @@
 r"""Is this answer right? The verifiable reward.
 
-A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0. Both
-are text and never run: this file finds the answer, answers.py compares it.
+A rollout earns 1 if its final answer is the gold answer, however either is spelled, else 0; less
+the overlong penalty, which is off by default. Both answers are text and never run: this file finds
+the one, answers.py compares them.
 
     response -> find_answer -> is_equivalent(answer, gold) -> Grade
 
@@ -10,7 +11,7 @@ before the last `</think>` or in a thought left open. In the rest the first rule
 something decides:
   1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." follows;
      boxes joined by a comma, "and" or "or" are one answer, so that guessing earns nothing; where
-     the gold answer has k parts, so may the last k boxes together;
+     the gold answer is a list of k, the last k boxes together are tried as well;
   2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
      "A: ...", "we find that ...";
   3. a response that as a whole is one line of mathematics without words, or one **bold** text.
@@ -33,7 +34,12 @@ MAX_RESPONSE = 100_000  # characters read, from the end of the response
 
 
 class Grade(NamedTuple):
-    """What became of a response; outcome is "correct", "wrong", "no answer" or "too long"."""
+    """What became of a response; outcome is one of
+
+    "correct", "wrong"
+    "no answer"  nothing was found, answer is None; or it cannot be read, and answer holds it
+    "too long"   the answer that was found, not the response: over MAX_ANSWER characters
+    """
 
     correct: bool
     outcome: str

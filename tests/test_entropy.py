@@ -229,6 +229,21 @@ def test_fault_04_the_gradient_does_not_depend_on_how_the_minibatch_is_cut(polic
         assert torch.allclose(other, whole, atol=2e-6 * whole.abs().max().item() + 1e-7), name
 
 
+def test_chunks_of_logits_are_computed_again_where_a_gradient_would_keep_them(rotary, monkeypatch):
+    batch, calls, checkpoint = sampled(rotary), [], entropy.checkpoint
+    monkeypatch.setattr(
+        entropy, "checkpoint", lambda *a, **k: calls.append(1) or checkpoint(*a, **k)
+    )
+    count = int(batch.response_mask.sum())
+    for size, chunks in ((7, -(-count // 7)), (count, 0)):  # a single chunk needs no second pass
+        calls.clear()
+        score(rotary.model, batch.input_ids, batch.response_mask, Scoring(chunk_tokens=size))
+        assert len(calls) == chunks
+    calls.clear()
+    score_batch(rotary.model, batch, Scoring(chunk_tokens=7))  # without a gradient nothing is kept
+    assert not calls
+
+
 def test_fault_10_the_log_softmax_is_float32_under_bf16_autocast(rotary):
     batch = sampled(rotary)
     with torch.autocast("cpu", torch.bfloat16):

@@ -143,14 +143,16 @@ def test_the_table_marks_differences_that_leave_out_0():
         name: {seed: made(seed, after=x) for seed, x in enumerate(values)}
         for name, values in runs.items()
     }
+    settings["alone"] = {0: made(0, after=0.9)}
     rows = [
         [cell.strip() for cell in row.split("|")[1:-1]] for row in table_of_settings(settings)[3:]
     ]
-    assert rows[0][:4] == ["setting", "seeds", "accuracy", "less GRPO"] and len(rows) == 5
+    assert rows[0][:4] == ["setting", "seeds", "accuracy", "less GRPO"] and len(rows) == 6
     # Of three values the half width is 4.303 times their standard deviation over the root of 3.
     assert rows[2][:4] == ["GRPO", "3", "0.520 [0.470, 0.570]", ""]
     assert rows[3][3] == "0.103 [0.089, 0.118] *"
     assert rows[4][3] == "0.003 [-0.035, 0.041]"
+    assert rows[5][3] == "0.400 [nan, nan]"  # one seed says nothing
 
 
 def test_curves_are_drawn_as_far_as_all_seeds_have_come():
