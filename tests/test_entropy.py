@@ -277,7 +277,14 @@ def test_means_over_tokens_and_over_rollouts_differ_as_they_should():
 
 
 def test_logits_of_families_that_rescale_them_are_rescaled():
-    from transformers import Gemma2Config, Gemma2ForCausalLM, GraniteConfig, GraniteForCausalLM
+    from transformers import (
+        CohereConfig,
+        CohereForCausalLM,
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        GraniteConfig,
+        GraniteForCausalLM,
+    )
 
     tiny = {
         "vocab_size": 40,
@@ -291,6 +298,7 @@ def test_logits_of_families_that_rescale_them_are_rescaled():
     for model in (
         Gemma2ForCausalLM(Gemma2Config(**tiny, head_dim=8, final_logit_softcapping=0.5)),
         GraniteForCausalLM(GraniteConfig(**tiny, logits_scaling=4.0)),
+        CohereForCausalLM(CohereConfig(**tiny, logit_scale=0.25)),
     ):
         model.eval()
         ids = torch.randint(0, 40, (2, 6))

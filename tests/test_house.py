@@ -84,7 +84,7 @@ def test_only_the_named_packages_are_imported():
 
 def test_the_method_is_read_in_an_afternoon():
     lines = {name: (ROOT / f"{name}.py").read_text().count("\n") for name in METHOD}
-    assert sum(lines.values()) <= 2250 and max(lines.values()) <= 470, lines
+    assert sum(lines.values()) <= 2300 and max(lines.values()) <= 470, lines
     wing = {file.name: file.read_text().count("\n") for file in ROOT.glob("analysis/*.py")}
     assert max(wing.values()) < 350, wing
 
