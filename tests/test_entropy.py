@@ -269,7 +269,7 @@ def test_micro_batches_cover_every_row_once_within_the_budget():
 
 
 def test_means_over_tokens_and_over_rollouts_differ_as_they_should():
-    values = torch.tensor([[1.0, 1.0, 1.0, 1.0], [5.0, 0.0, 0.0, 0.0]])
+    values = torch.tensor([[1.0, 1.0, 1.0, 1.0], [5.0, 7.0, 7.0, 7.0]])
     mask = torch.tensor([[True] * 4, [True, False, False, False]])
     assert entropy.token_mean(values, mask) == pytest.approx(9 / 5)
     assert entropy.rollout_mean(values, mask) == pytest.approx(3.0)

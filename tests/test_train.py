@@ -618,6 +618,8 @@ def test_an_update_counts_what_it_did_and_clips_the_gradient(rotary):
     assert 0.01 < (after - before).norm().item() < 0.0201
     assert all(weight.grad is None for weight in rotary.model.parameters())
     assert training.progress.skipped_in_a_row == 0
+    batch.shaped = torch.zeros_like(batch.shaped)  # it is the shaped advantage that acts
+    assert all(stats.tokens_run == 0 for stats in train.update(training, batch))
     # At the first update the policy is the one that sampled: the ratio is 1 and nothing has moved.
     assert sum(updates[0].kl_sums) == pytest.approx(0, abs=1e-3) and updates[0].clipped == 0
     logp = score_batch(rotary.model, batch.rollouts).logp
