@@ -13,6 +13,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test needs a network, and none may wait
 
 import rollout
 import toy
+from options import InputError
+
+
+def refusal(function, *arguments, **named) -> str:
+    """The sentence a call is refused with."""
+    with pytest.raises(InputError) as caught:
+        function(*arguments, **named)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert not sentence.endswith(".")
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return sentence
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import datasets
 import pytest
+from conftest import refusal
 
 import data
 import toy
 from data import HUB_SETS, Question, draw, is_held_out, load_questions, split_held_out
-from options import InputError
 
 ROWS = [
     {"problem": "What is 1,000 + 1?", "answer": "1001", "level": "5"},
@@ -35,18 +35,6 @@ def write_rows(path: Path, rows: list[dict]) -> str:
     else:
         datasets.Dataset.from_list(rows).to_parquet(path)
     return str(path)
-
-
-def refusal(function, *arguments, **named) -> str:
-    """The sentence a call is refused with."""
-    with pytest.raises(InputError) as caught:
-        function(*arguments, **named)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert not sentence.endswith(".")
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    return sentence
 
 
 # --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Literal, Optional
 
 import pytest
 import torch
+from conftest import refusal
 
 from options import (
     InputError,
@@ -17,18 +18,6 @@ from options import (
     parse_options,
     parse_train,
 )
-
-
-def refusal(function, *arguments, **named) -> str:
-    """The sentence a call is refused with."""
-    with pytest.raises(InputError) as caught:
-        function(*arguments, **named)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert not sentence.endswith(".")
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    return sentence
 
 
 @dataclass
