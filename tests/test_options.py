@@ -11,9 +11,13 @@ import torch
 from conftest import refusal
 
 from options import (
+    HEADINGS,
+    EvalOptions,
     InputError,
     TrainOptions,
+    choose_autocast,
     choose_device,
+    option,
     parse_eval,
     parse_options,
     parse_train,
@@ -186,6 +190,94 @@ def test_help_explains_every_option(capsys):
     for each in dataclasses.fields(TrainOptions):
         assert f"--{each.name}" in text
         assert len(each.metadata["help"]) > 10
+
+
+@pytest.mark.parametrize(
+    ("parse", "declared"), [(parse_train, TrainOptions), (parse_eval, EvalOptions)]
+)
+def test_help_is_a_menu(parse, declared, capsys):
+    """A usage of one line, every option once under its heading, three commands that can be given."""
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    text = capsys.readouterr().out
+    usage, description, *parts = text.split("\n\n")
+    assert usage.count("\n") == 0 and usage.startswith("usage: python ")
+    assert description == declared.__doc__.partition("\n\n")[0]
+    sections = {part.partition(":\n")[0]: part for part in parts}
+    known = [heading for heading in HEADINGS if heading in sections]
+    assert list(sections) == ["options", *known, "examples"]
+    heading = None
+    for each in dataclasses.fields(declared):
+        heading = each.metadata.get("heading", heading)
+        assert f"\n  --{each.name}" in "\n" + sections[heading].replace(":\n", "\n", 1)
+        assert text.count(f"\n  --{each.name} ") + text.count(f"\n  --{each.name}\n") == 1
+        assert "_" not in each.name or f"--{each.name.replace('_', '-')}" not in text
+    examples = sections["examples"].strip().splitlines()[1:]
+    assert len(examples) == 3 and all(line.strip().startswith("python ") for line in examples)
+
+
+@dataclass
+class Bounded:
+    "Bounds."
+
+    count: int = option(3, "how many", least=1, most=5)
+    rate: float = option(0.5, "how fast", above=0)
+    bound: float | None = option(None, "how far", infinite=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("--count 0", "--count 0: it must be at least 1"),
+        ("--count 6", "--count 6: it must be at most 5"),
+        ("--rate 0", "--rate 0.0: it must be above 0"),
+        ("--rate inf", "--rate inf: it must be a finite number"),
+        ("--rate nan", "--rate nan: it must be a finite number"),
+        ("--bound nan", "--bound nan: it must be a finite number"),
+    ],
+)
+def test_a_number_beyond_its_bounds_is_refused(line, sentence):
+    assert refusal(parse_options, Bounded, line.split()) == sentence
+
+
+def test_a_number_at_its_bounds_is_taken():
+    assert parse_options(Bounded, "--count 1 --rate 1e-9 --bound inf".split()).count == 1
+    assert parse_options(Bounded, ["--count", "5"]).count == 5
+    assert refusal(parse_train, ["--seed", str(2**63)]).endswith("below 2^63")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--overlong_buffer 65", "--overlong_buffer"),
+        ("--shaping_start soon", "give a step, or plateau"),
+        ("--shaping_start -1", "give a step, or plateau"),
+        ("--objective clip_cov --cov_lower 2 --cov_upper 2", "below --cov_upper 2"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(line, words):
+    assert words in refusal(parse_train, line.split())
+
+
+def test_a_quantile_beside_an_absolute_bound_is_that_of_the_other_side():
+    line = "--objective clip_cov --cov_lower 3 --cov_upper_quantile 0.5"
+    options = parse_train(line.split())  # though the toy's lower quantile is 0.95
+    assert (options.cov_lower, options.cov_upper_quantile) == (3, 0.5)
+
+
+def test_the_clip_range_is_that_of_the_objective_unless_given():
+    ranges = {"clip": (0.2, 0.28), "clip_cov": (1.0, 1.0)}
+    for objective, expected in ranges.items():
+        assert parse_train(["--objective", objective]).clip_range == expected
+        given = ["--objective", objective, "--clip_low", "0", "--clip_high", "3"]
+        assert parse_train(given).clip_range == (0.0, 3.0)
+
+
+def test_autocast_is_bfloat16_where_asked_for_and_by_itself_on_a_gpu():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    asked = [("auto", cpu), ("float32", cpu), ("bfloat16", cpu), ("float32", gpu)]
+    found = [choose_autocast(precision, device)._enabled for precision, device in asked]
+    assert found == [False, False, True, False]
 
 
 def test_a_json_file_of_options_and_the_command_line_over_it(tmp_path):
