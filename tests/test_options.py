@@ -241,7 +241,7 @@ def test_a_number_beyond_its_bounds_is_refused(line, sentence):
 
 
 def test_a_number_at_its_bounds_is_taken():
-    assert parse_options(Bounded, "--count 1 --rate 1e-9 --bound inf".split()).count == 1
+    assert parse_options(Bounded, ["--count", "1", "--rate", "1e-9", "--bound", "inf"]).count == 1
     assert parse_options(Bounded, ["--count", "5"]).count == 5
     assert refusal(parse_train, ["--seed", str(2**63)]).endswith("below 2^63")
 
