@@ -522,6 +522,33 @@ def test_tokens_are_chosen_by_the_covariance_under_the_policy_as_it_is_now(rotar
             assert torch.equal(taken, eligible)
 
 
+# ----------------------------------------------------------------------- what a run starts with
+
+
+def test_no_question_is_asked_twice_over_or_on_both_sides(tmp_path):
+    def write(name, texts):
+        lines = (json.dumps({"problem": text, "answer": "1"}) for text in texts)
+        (tmp_path / name).write_text("\n".join(lines))
+        return str(tmp_path / name)
+
+    many = write("many.jsonl", [f"question {i % 40}" for i in range(80)])
+    held = write("held.jsonl", ["question  7", "another one"])
+    given = ["--model", "./none", "--data", many, "--eval_data", held]
+    questions, held_out = train.load_data(parse_train(given))
+    assert [q.text for q in questions] == [f"question {i}" for i in range(40) if i != 7]
+    assert [q.text for q in held_out] == ["question  7", "another one"]
+    questions, held_out = train.load_data(parse_train(given[:4]))  # a tenth by the hash
+    assert len(questions) + len(held_out) == 40 and held_out
+    assert not {q.text for q in questions} & {q.text for q in held_out}
+    toys, held_out = train.load_data(parse_train([]))
+    assert toys == toy.training_questions() and held_out == toy.held_out_questions()
+
+
+def test_a_run_draws_from_its_seed(small):
+    training = train.start(parse_train([*small, "--seed", "5"]))
+    assert torch.initial_seed() == 5 and training.progress == record.Progress()
+
+
 # ------------------------------------------------------------------------------- the parts of a step
 
 
@@ -750,6 +777,17 @@ def test_the_trajectory_does_not_depend_on_micro_batches_chunks_or_checkpointing
 def test_an_alarm_sounds_once(small, capsys):
     run(*small, "--steps", 3, "--max_response_length", 6)
     assert capsys.readouterr().err.count("cut off at --max_response_length") == 1
+
+
+def test_a_dry_run_is_a_step_at_the_longest_lengths_with_a_signal(small, monkeypatch):
+    batches = []
+    monkeypatch.setattr(record, "write_rollouts", lambda *a: batches.append(a[2]))
+    run(*small, "--dry_run", "--max_prompt_length", 30, "--max_response_length", 20)
+    (batch,) = batches
+    assert batch.rollouts.response_lengths.tolist() == [20] * 16
+    assert batch.rollouts.row_lengths.tolist() == [50] * 16
+    assert batch.correct.tolist() == [True, False] * 8 and (batch.shaped[batch.mask] != 0).all()
+    assert batch.logp_change is not None  # the probe is in the memory, too
 
 
 def test_dry_run_tells_memory_and_times_and_makes_no_run(small, tmp_path, capsys):
