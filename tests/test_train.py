@@ -250,6 +250,25 @@ def test_a_full_disk_is_one_sentence_and_status_2(small, monkeypatch, capsys):
     assert end.value.code == 2 and "No space left" in said and said.startswith("train.py: ")
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "word"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (torch.cuda.OutOfMemoryError("Tried to allocate 9 GiB.\nmore"), 2, "--micro_batch_tokens"),
+    ],
+)
+def test_other_ends_have_their_own_status(fault, status, word, monkeypatch, capsys):
+    def fail(_):
+        raise fault
+
+    monkeypatch.setattr(train, "train", fail)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as end:
+        train.main()
+    said = capsys.readouterr().err
+    assert end.value.code == status and word in said and said.count("\n") == (status == 2)
+
+
 def test_only_the_last_checkpoints_are_kept_and_the_auto_classes_load_them(small, tmp_path):
     run(*small, "--steps", 5, "--checkpoint_every", 1, "--keep_checkpoints", 3)
     kept = record.checkpoints(tmp_path / "run")
@@ -780,7 +799,16 @@ def test_an_alarm_sounds_once(small, capsys):
 
 
 def test_a_dry_run_is_a_step_at_the_longest_lengths_with_a_signal(small, monkeypatch):
-    batches = []
+    batches, load = [], train.load
+
+    def ends_soon(options):
+        policy, *others = load(options)
+        likelier_end = torch.zeros(len(policy.tokenizer))
+        likelier_end[policy.eos_ids[0]] = 20.0
+        policy.model.get_output_embeddings().register_forward_hook(lambda *a: a[2] + likelier_end)
+        return policy, *others
+
+    monkeypatch.setattr(train, "load", ends_soon)
     monkeypatch.setattr(record, "write_rollouts", lambda *a: batches.append(a[2]))
     run(*small, "--dry_run", "--max_prompt_length", 30, "--max_response_length", 20)
     (batch,) = batches
