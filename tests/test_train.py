@@ -309,9 +309,10 @@ def test_the_change_of_entropy_is_measured_and_predicted_on_probe_steps_and_dist
     small, tmp_path
 ):
     where, texts = small.index("--run") + 1, []
+    slow = ["--learning_rate", 1e-5]  # at the toy's own rate the second order may be a third of it
     for name, options in (("never", [0]), ("second", [2]), ("few", [2, "--probe_rollouts", 5])):
         small[where] = str(tmp_path / name)
-        run(*small, "--steps", 4, "--save_rollouts_every", 0, "--probe_every", *options)
+        run(*small, *slow, "--steps", 4, "--save_rollouts_every", 0, "--probe_every", *options)
         texts.append(without_times(tmp_path / name))
     whole, few = (metrics_of(tmp_path / name) for name in ("second", "few"))
     for line in whole:
@@ -319,8 +320,9 @@ def test_the_change_of_entropy_is_measured_and_predicted_on_probe_steps_and_dist
         probed = line["step"] in (1, 2, 4)
         assert all((value is not None) == probed for value in values)
         if line["step"] in (2, 4):  # Adam's first step is too large for the first order
-            assert values[1] == pytest.approx(values[0], rel=0.3)
-            assert values[2] == pytest.approx(1e-4 * line["advantage_polarity"], rel=1e-4)
+            assert values[1] == pytest.approx(values[0], rel=0.2, abs=3e-5)
+            assert values[2] == pytest.approx(1e-5 * line["advantage_polarity"], rel=1e-4)
+    assert max(abs(whole[i]["entropy_change"]) for i in (1, 3)) > 1e-4  # of 3e-5 that may be off
     assert whole[1]["entropy_change"] != few[1]["entropy_change"]
     small[where] = str(tmp_path / "bfloat16")
     run(
