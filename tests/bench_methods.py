@@ -9,7 +9,6 @@ at the next call. A run is a folder of train.py under runs/bench, for `analyze.p
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -23,6 +22,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from analysis.effects import t_quantile
+from record import read_run
 
 BASELINE = "clip-higher"
 # The perplexity method at ten times the paper's strength: 0.01 changes an advantage by about 1 %.
@@ -88,17 +88,15 @@ def train_all(runs: dict, steps: int, jobs: int) -> None:
 
 def measured(folder: Path) -> dict[str, float]:
     """The columns of a finished run; steps are infinite where the accuracy was not reached."""
-    after = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["after"]
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    metrics = [json.loads(line) for line in lines]
-    accuracies = [line["accuracy"] for line in metrics]
+    run = read_run(folder)
+    after, accuracies = run.summary["after"], [line["accuracy"] for line in run.lines]
     reached = (
         step
         for step in range(WINDOW, len(accuracies) + 1)
         if statistics.fmean(accuracies[step - WINDOW : step]) >= ACCURACY
     )
     values = [after["acc"]["mean"], after["maj"]["mean"], after["pass"]["8"]["mean"]]
-    values += [statistics.fmean(line["entropy"] for line in metrics[-WINDOW:])]
+    values += [statistics.fmean(line["entropy"] for line in run.lines[-WINDOW:])]
     return dict(zip(COLUMNS, [*values, next(reached, float("inf"))], strict=True))
 
 
