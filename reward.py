@@ -23,9 +23,16 @@ Otherwise there is no answer. The gold answer is never searched for in the respo
 
 import argparse
 import collections
+import importlib.util
 import json
+import math
+import numbers
+import os
 import re
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from answers import MAX_ANSWER, MAX_ITEMS, is_equivalent, parse, show, tokenize
@@ -39,22 +46,27 @@ class Grade(NamedTuple):
     "correct", "wrong"
     "no answer"  nothing was found, answer is None; or it cannot be read, and answer holds it
     "too long"   the answer that was found, not the response: over MAX_ANSWER characters
+
+    reward is None where it follows from that: 1 where correct, else 0.
     """
 
     correct: bool
     outcome: str
     answer: str | None
+    reward: float | None = None
 
 
-def grade(response: str, gold: str) -> Grade:
-    r"""Grade one response against the gold answer. Raises nothing, whatever the two texts are.
+def grade(response: str, gold: str, question: str = "") -> Grade:
+    r"""Grade one response against the gold answer. Raises nothing, whatever the texts are.
+
+    question: its text, of which only the language matters.
 
     >>> grade(r"Half of it, so \boxed{\frac12}.", "0.5")
-    Grade(correct=True, outcome='correct', answer='\\frac12')
+    Grade(correct=True, outcome='correct', answer='\\frac12', reward=None)
     >>> grade("It might be 7, 8 or 9.", "7").outcome
     'no answer'
     """
-    answer = extract_answer(response)
+    answer = extract_answer(response, question)
     if answer is None:
         return Grade(False, "no answer", None)
     if is_equivalent(answer, gold):
@@ -79,6 +91,92 @@ def overlong_penalty(length: int, limit: int, buffer: int, penalty: float) -> fl
     if buffer <= 0:
         return 0.0
     return penalty * max(0, length - (limit - buffer)) / buffer
+
+
+# ---- A reward of one's own -----------------------------------------------------------------------
+
+
+def load_reward(name: str) -> Callable[[str, str, str], Grade]:
+    """The function (response, gold, question="") -> Grade that --reward names; "" is grade itself.
+
+    name: "file.py:function". The function gets the same three texts and returns a number, 1 or more
+    for a right answer, or a Grade. All that goes wrong in it ends in one sentence, an InputError.
+    """
+    if not name:
+        return grade
+    file, _, wanted = name.rpartition(":")
+    if not file or not wanted:
+        raise fault(name, "it is to be file.py:function")
+    spec = importlib.util.spec_from_file_location("reward_of_ones_own", file)
+    if spec is None or not Path(file).is_file():
+        raise fault(name, "there is no such Python file")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(Path(file).resolve().parent))  # the file may import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise fault(name, f"{type(error).__name__}: {error}", line_of(error, file)) from error
+    finally:
+        sys.path.pop(0)
+    function = getattr(module, wanted, None)
+    if not callable(function):
+        raise fault(name, f"there is no function {wanted} in {Path(file).name}")
+
+    def grade_by_it(response: str, gold: str, question: str = "") -> Grade:
+        try:
+            result = function(response, gold, question)
+        except (Exception, SystemExit) as error:
+            raise fault(name, f"{type(error).__name__}: {error}", line_of(error, file)) from error
+        answer = extract_answer(response, question)
+        if (graded := as_grade(result, answer)) is None:
+            line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+            said = f"{wanted} returned {result!r:.60}, neither a finite number nor a Grade"
+            raise fault(name, said, line)
+        return graded
+
+    return grade_by_it
+
+
+def as_grade(result, answer: str | None) -> Grade | None:
+    """What a function of one's own returned as a Grade; None where it is no finite number.
+
+    >>> as_grade(0.5, "7"), as_grade(True, None).outcome, as_grade("1", "7")
+    (Grade(correct=False, outcome='wrong', answer='7', reward=0.5), 'correct', None)
+    """
+    if isinstance(result, Grade):
+        types = (bool, str, str | None, numbers.Real | None)
+        is_whole = all(map(isinstance, result, types))
+        is_finite = result.reward is None or as_grade(result.reward, answer) is not None
+        return result if is_whole and is_finite else None
+    if not isinstance(result, numbers.Real):
+        return None
+    try:
+        reward = float(result)
+    except OverflowError:
+        return None
+    if not math.isfinite(reward):
+        return None
+    missed = "no answer" if answer is None else "wrong"
+    outcome = "correct" if reward >= 1 else missed
+    return Grade(reward >= 1, outcome, answer and answer[:MAX_ANSWER], reward)
+
+
+def line_of(error: BaseException, file: str) -> int | None:
+    """The last line of this file that had a part in the error, if any had."""
+    path, line, step = os.path.abspath(file), None, error.__traceback__
+    while step:
+        if os.path.abspath(step.tb_frame.f_code.co_filename) == path:
+            line = step.tb_lineno
+        step = step.tb_next
+    return error.lineno if line is None and isinstance(error, SyntaxError) else line
+
+
+def fault(name: str, said: str, line: int | None = None) -> Exception:
+    """An InputError about --reward, in one line."""
+    from options import InputError  # not above: with it comes torch, which grading does without
+
+    where = f"{Path(name.rpartition(':')[0]).name}, line {line}: " if line else ""
+    return InputError(f"--reward {name}: {where}{' '.join(said.split())}")
 
 
 # ---- Extraction: response -> text ----------------------------------------------------------------
@@ -147,7 +245,7 @@ class Box(NamedTuple):
     content: str
 
 
-def extract_answer(response: str) -> str | None:
+def extract_answer(response: str, question: str = "") -> str | None:
     r"""The final answer of a response as text, or None, by the rules of the header.
 
     >>> extract_answer(r"<think>\boxed{12}?</think> So \boxed{\frac{1}{2}}.<|im_end|> \boxed{3}")
@@ -157,10 +255,10 @@ def extract_answer(response: str) -> str | None:
     >>> extract_answer("There are 7 apples left.") is None
     True
     """
-    return find_answer(response)[1]
+    return find_answer(response, question)[1]
 
 
-def find_answer(response: str) -> tuple[str, str | None]:
+def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
     """Where the final answer stands, in words, and the answer."""
     text = last_words(response)
     if boxes := find_boxes(text):
@@ -175,6 +273,21 @@ def find_answer(response: str) -> tuple[str, str | None]:
     if is_finished and (answer := last_stated(last_line, CONCLUDED)):
         return "the conclusion", answer
     return "the whole response", whole_answer(text)
+
+
+def opened_thought(prompt: str) -> str:
+    r"""What the end of a prompt has opened of the assistant's thought, to be put before a response.
+
+    So a thought that was left open is seen as one, and a box in it earns nothing.
+
+    >>> opened_thought("<|im_start|>assistant\n<think>\n")
+    '<think>\n'
+    >>> opened_thought("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    ''
+    """
+    tags = "|".join(THOUGHTS)
+    opened = re.search(rf"<(?:{tags})>\s*\Z", prompt[-200:])
+    return opened[0] if opened else ""
 
 
 def last_words(response: str) -> str:

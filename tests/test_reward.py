@@ -115,12 +115,12 @@ def test_what_follows_a_turn_or_stands_in_a_thought_is_not_the_answer():
 
 
 def test_a_grade_has_one_of_four_outcomes_and_the_extracted_text():
-    assert grade(r"\boxed{2/4}", "0.5") == (True, "correct", "2/4")
-    assert grade(r"\boxed{2/3}", "0.5") == (False, "wrong", "2/3")
-    assert grade("", "0") == (False, "no answer", None)
+    assert grade(r"\boxed{2/4}", "0.5") == (True, "correct", "2/4", None)
+    assert grade(r"\boxed{2/3}", "0.5") == (False, "wrong", "2/3", None)
+    assert grade("", "0") == (False, "no answer", None, None)
     assert grade(r"\boxed{9^{9^{9}}}", "0")[:2] == (False, "no answer")  # beyond a limit
     assert grade(r"\boxed{" + "8" * 401 + "}", "0")[:2] == (False, "no answer")
-    assert grade(r"\boxed{" + "8" * 3000 + "}", "0") == (False, "too long", "8" * 2000)
+    assert grade(r"\boxed{" + "8" * 3000 + "}", "0")[:3] == (False, "too long", "8" * 2000)
     assert grade(r"\boxed{" + "8" * 3000 + "}", "8" * 3000).correct  # the same text
 
 
@@ -219,7 +219,12 @@ def test_fault_12_verifier_never_evaluates_never_hangs():
         imports = [name.name for n in nodes if isinstance(n, ast.Import) for name in n.names]
         imports += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
         assert not called & {"eval", "exec", "compile", "__import__"}
-        assert {*imports} <= {*sys.stdlib_module_names, "answers", "tqdm"}
+        assert {name.split(".")[0] for name in imports} <= {
+            *sys.stdlib_module_names,
+            "answers",
+            "options",
+            "tqdm",
+        }
         for library in ("signal", "threading", "multiprocessing", "subprocess", "ast"):
             assert library not in imports
 
