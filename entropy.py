@@ -26,12 +26,14 @@ predicted twice: from the change of their logits (`entropy_change`, below), and,
 made, from the advantages: the learning rate times the mean of A T (`record.end_probe`).
 """
 
+import contextlib
 import copy
 import sys
 from typing import NamedTuple
 
 import torch
 from torch.utils.checkpoint import checkpoint
+from transformers.modeling_outputs import BaseModelOutput
 
 NUCLEUS = 0.95  # the share of the probability mass whose tokens the branching factor counts
 LIKELIEST = 16  # tokens looked at before a whole row is sorted for the branching factor
@@ -97,8 +99,14 @@ def score(
 
 def response_states(model, input_ids, response_mask):
     """(N, D): what the model knew when each of the N response tokens was drawn, row after row."""
-    hidden = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+    hidden = body_of(model)(input_ids=input_ids, use_cache=False).last_hidden_state
     return hidden[:, :-1][response_mask[:, 1:]]
+
+
+def body_of(model):
+    """The part of a causal language model that makes hidden states, without what makes logits of them."""
+    body = model.model if model.base_model is model else model.base_model
+    return getattr(body, "decoder", body)
 
 
 def score_chunk(model, states, tokens, temperature, logp_only):
@@ -119,22 +127,36 @@ def score_chunk(model, states, tokens, temperature, logp_only):
 
 
 def next_token_logits(model, states, head=None):
-    """The model's output layer on (n, D) states: its linear head, and the rescaling some families add.
+    """The model's own logits in (n, D) states: its forward pass, with the body's result given to it.
 
-    head: another one in its place, such as a copy made before an update.
-
-    Gemma caps its logits, Cohere multiplies and Granite divides them; whatever else a family may do
-    shows in the comparison with generation on the first step of a run (see `train.py`).
+    So what a family does to its logits is done here too: Gemma caps them, Cohere multiplies them,
+    Granite divides them. head: another linear head in place of the model's, such as a copy made before
+    an update.
     """
-    logits = (head or model.get_output_embeddings())(states)
-    config = model.config.get_text_config()
-    if cap := getattr(config, "final_logit_softcapping", None):
-        logits = torch.tanh(logits / cap) * cap
-    if scale := getattr(config, "logit_scale", None):
-        logits = logits * scale
-    if divisor := getattr(config, "logits_scaling", None):
-        logits = logits / divisor
-    return logits
+    known = States(last_hidden_state=states[None])
+    ids = torch.zeros(1, len(states), dtype=torch.long, device=states.device)
+    with stand_in(body_of(model), lambda *_, **__: known):
+        if head is None:
+            return model(input_ids=ids, use_cache=False).logits[0]
+        with stand_in(model.get_output_embeddings(), head.forward):
+            return model(input_ids=ids, use_cache=False).logits[0]
+
+
+class States(BaseModelOutput):
+    """What a model's body gives, with nothing in it but states."""
+
+    def __getattr__(self, _):
+        return None
+
+
+@contextlib.contextmanager
+def stand_in(module, forward):
+    """A module that computes something else for a while."""
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward  # of this object; that of its class shows again
 
 
 def branching_factor(probs):

@@ -39,10 +39,12 @@ from options import (
     choose_device,
     parse_eval,
     quiet_libraries,
+    ways_of_asking,
 )
+from policy import encode_prompt, load_policy, short_enough
 from record import write_text
-from reward import grade
-from rollout import Sampling, encode_prompt, load_policy, sample, short_enough
+from reward import grade, load_reward
+from rollout import Sampling, grade_rollouts, sample
 
 EVALS = Path(__file__).parent / "evals"
 SHOWN = 10  # questions listed on screen; the file holds all
@@ -94,6 +96,7 @@ def evaluate(
     questions,
     sampling,
     seed,
+    grade=grade,
     scoring=AT_TEMPERATURE_1,
     autocast=None,
     max_prompt_length=None,
@@ -108,10 +111,11 @@ def evaluate(
         lengths    n counts of tokens             truncated  n bools
 
     sampling: a Sampling, n its group_size. Temperature 0 is greedy, which makes the n rollouts one and
-    the same. scoring: how much at a time; the entropy is at the temperature of the sampling, or at 1
-    where that is 0. Every token of every question is drawn from one stream seeded with `seed` (one seed
-    a question would correlate their errors), and the caller's random state is left as it was; another
-    batch_size or round_length draws other tokens. autocast: a context opened around the model's work.
+    the same. grade: (response, gold, question) -> Grade. scoring: how much at a time; the entropy is at
+    the temperature of the sampling, or at 1 where that is 0. Every token of every question is drawn from
+    one stream seeded with `seed` (one seed a question would correlate their errors), and the caller's
+    random state is left as it was; another batch_size or round_length draws other tokens. autocast: a
+    context opened around the model's work.
 
     Questions with prompts of more than max_prompt_length tokens are left out, and counted on stderr.
     Raises InputError where that leaves none, and where logits are not finite.
@@ -132,36 +136,32 @@ def evaluate(
             with autocast or contextlib.nullcontext():
                 rollouts = sample(policy, prompts, sampling)
                 scores = score_batch(policy.model, rollouts, scoring)
-            records += records_of(batch, rollouts, scores, n)
+            grades = grade_rollouts(policy, batch, rollouts, grade)
+            records += records_of(batch, rollouts, grades, scores)
             bar.set_postfix(acc=f"{fmean(fmean(record['correct']) for record in records):.3f}")
             bar.update(len(batch))
     return records
 
 
-def records_of(questions, rollouts, scores, n) -> list[dict]:
+def records_of(questions, rollouts, grades, scores) -> list[dict]:
     """The records of `evaluate` for one batch, whose rows i n ... i n + n - 1 answer question i."""
     entropy = per_rollout(scores.entropy, rollouts.response_mask)
     if not entropy.isfinite().all():  # sampling would have failed, but greedy takes any logits
         raise InputError("--model: its logits are not finite, so its answers mean nothing")
     per_row = {
+        "answers": [g.answer for g in grades],
+        "outcomes": [g.outcome for g in grades],
+        "correct": [int(g.correct) for g in grades],
+        "texts": rollouts.texts,
         "entropy": entropy.tolist(),
         "branching": per_rollout(scores.branching, rollouts.response_mask).tolist(),
         "lengths": rollouts.response_lengths.tolist(),
         "truncated": rollouts.truncated.tolist(),
     }
-    records = []
+    records, n = [], len(grades) // len(questions)
     for i, question in enumerate(questions):
-        rows = slice(i * n, (i + 1) * n)
-        grades = [grade(text, question.gold) for text in rollouts.texts[rows]]
-        record = {
-            "question": question.text,
-            "gold": question.gold,
-            "answers": [g.answer for g in grades],
-            "outcomes": [g.outcome for g in grades],
-            "correct": [int(g.correct) for g in grades],
-            "texts": rollouts.texts[rows],
-        }
-        records.append(record | {name: values[rows] for name, values in per_row.items()})
+        rows = {name: values[i * n : (i + 1) * n] for name, values in per_row.items()}
+        records.append({"question": question.text, "gold": question.gold} | rows)
     return records
 
 
@@ -340,7 +340,7 @@ def run(options: EvalOptions) -> None:
     import toy  # here, because it is slow to import
 
     path = output_path(options)
-    device = choose_device(options.device)
+    device, grade = choose_device(options.device), load_reward(options.reward)
     sets = {}
     for name in dict.fromkeys(part.strip() for part in options.data.split(",")):
         columns = (options.question_column, options.answer_column)
@@ -349,7 +349,7 @@ def run(options: EvalOptions) -> None:
     policies = {}
     for model in filter(None, (options.model, options.compare)):
         name = toy.find_model(model)
-        policies[model] = load_policy(name, "cpu", options.template, options.instruction)
+        policies[model] = load_policy(name, "cpu", **ways_of_asking(vars(options)))
     sampling = Sampling(
         group_size=options.n,
         max_response_length=options.max_response_length,
@@ -367,6 +367,7 @@ def run(options: EvalOptions) -> None:
                 questions,
                 sampling,
                 options.seed,
+                grade,
                 autocast=choose_autocast(options.precision, device),
                 max_prompt_length=options.max_prompt_length,
                 description=f"{name} ({model})",

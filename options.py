@@ -71,6 +71,19 @@ class Asked:
     instruction: str | None = option(
         None, "what is asked for beside the question; default: step by step, answer in \\boxed{}"
     )
+    system: str | None = option(
+        None, "text of the system's turn, with a chat template; default: as trained with, else none"
+    )
+    chat_template_kwargs: str | None = option(
+        None,
+        "a JSON object of what the chat template itself takes, such as '{\"enable_thinking\": false}'; "
+        "default: as trained with, else nothing",
+    )
+    reward: str = option(
+        "",
+        "file.py:function, a reward of one's own: it gets (response, gold, question) and returns a "
+        "number, 1 or more for a right answer, or a reward.Grade; empty: is the final answer right?",
+    )
     max_response_length: int = option(
         2048, "L, tokens; longer responses are truncated", least=1, toy=64, heading=SAMPLING
     )
@@ -288,6 +301,12 @@ class TrainOptions(Asked):
     save_rollouts_every: int = option(
         10, "steps between parquet files of rollouts, from the first; 0 = never", least=0
     )
+    show_every: int | None = option(
+        None,
+        "steps between showing one sampled response with its outcome, from the first; 0 = never; "
+        "default: 50 on a terminal, else 0",
+        least=0,
+    )
     probe_every: int = option(
         10,
         "steps between probes of what an update did to the tokens it was made of, from the first; "
@@ -365,13 +384,26 @@ class EvalOptions(Asked):
 # ---------------------------------------------------------------- the rules that join several
 
 
+# What the questions are and what an evaluation is: with others a run would not be one run. All other options
+# act from the step after the checkpoint on.
+KEPT_ON_RESUME = (
+    "model",
+    "data",
+    "eval_data",
+    "question_column",
+    "answer_column",
+    "held_out_fraction",
+)
+KEPT_ON_RESUME += ("seed", "eval_questions", "eval_samples", "eval_temperature", "eval_top_p")
+
+
 def parse_train(argv: Sequence[str]) -> TrainOptions:
     """Options from the command line, over those of the resumed run, over the toy's. Raises InputError."""
     options = parse_options(TrainOptions, argv)
     if options.resume:
         argv = [str(resumed_config(options)), *argv]
         before, options = parse_options(TrainOptions, argv[:1]), parse_options(TrainOptions, argv)
-        for name in ("model", "data", "eval_data", "seed"):
+        for name in KEPT_ON_RESUME:
             if getattr(before, name) != getattr(options, name):
                 raise InputError(
                     f"--{name}: a resumed run keeps its {name}, {getattr(before, name)!r}; "
@@ -382,6 +414,7 @@ def parse_train(argv: Sequence[str]) -> TrainOptions:
     typed = {word[2:].partition("=")[0].replace("-", "_") for word in argv if word[:2] == "--"}
     check_objective(options, typed)
     check_batch(options)
+    check_template_kwargs(options)
     run = Path(options.run)
     if options.run and run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(
@@ -432,6 +465,19 @@ def check_objective(options: TrainOptions, typed: set[str]) -> None:
         )
 
 
+def check_template_kwargs(options: Asked) -> None:
+    """That they are an object, as text."""
+    given = options.chat_template_kwargs
+    try:
+        if given is None or isinstance(json.loads(given), dict):
+            return
+    except ValueError:
+        pass
+    raise InputError(
+        f"--chat_template_kwargs {given}: give a JSON object, such as '{{\"enable_thinking\": false}}'"
+    )
+
+
 def check_batch(options: TrainOptions) -> None:
     """How the batch is cut, the overlong buffer, and when shaping begins."""
     if options.questions_per_step % options.updates_per_step:
@@ -452,6 +498,7 @@ def parse_eval(argv: Sequence[str]) -> EvalOptions:
         options = parse_options(EvalOptions, argv, toy_defaults(EvalOptions))
     if not options.model:
         raise InputError("--model is missing: name a model id, a model folder, or toy")
+    check_template_kwargs(options)
     if options.compare == options.model:
         raise InputError(f"--compare {options.compare}: it must differ from --model")
     if not all(name.strip() for name in options.data.split(",")):
@@ -460,6 +507,19 @@ def parse_eval(argv: Sequence[str]) -> EvalOptions:
         print(f"temperature 0 gives one rollout only: --n is 1, not {options.n}", file=sys.stderr)
         options.n = 1
     return options
+
+
+def ways_of_asking(options: dict) -> dict:
+    """What load_policy takes of some options, None where nothing was given.
+
+    >>> ways_of_asking({"system": "Be brief.", "chat_template_kwargs": '{"thinking": false}'})["system"]
+    'Be brief.'
+    """
+    ways = ("template", "instruction", "system", "chat_template_kwargs")
+    found = {way: options.get(way) for way in ways}
+    if found["chat_template_kwargs"] is not None:
+        found["chat_template_kwargs"] = json.loads(found["chat_template_kwargs"])
+    return found
 
 
 def toy_defaults(options_class) -> dict:

@@ -13,7 +13,9 @@ this is ours; the glossary of the metrics is docs/reading-a-run.md.
 """
 
 import contextlib
+import copy
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -27,11 +29,12 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
-from data import draw
+from data import Question, draw
 from entropy import entropy_change, log_perplexity, rollout_mean, score_batch, snapshot, token_mean
 from loss import relative_position, token_covariance
-from options import InputError
-from rollout import Batch, Sampling, encode_prompt, sample, save_policy
+from options import InputError, one_line
+from policy import CannotLoad, encode_prompt, save_policy
+from rollout import Batch, Sampling, sample
 
 RUNS = Path(__file__).parent / "runs"
 
@@ -48,6 +51,7 @@ class Progress:
     latest: dict | None = None  # the latest one
     curves: list = dataclasses.field(default_factory=list)  # (entropy, accuracy) of every step
     plateau: int | None = None  # the step after which the plateau was seen to have begun
+    questions: str = ""  # the fingerprint of all questions, in their order
 
 
 # ---------------------------------------------------------------------------- the metrics of a step
@@ -217,12 +221,15 @@ def end_probe(training, batch: Batch, before) -> dict:
     return dict(zip(ENTROPY_CHANGES, changes, strict=True)) | {"logp_change": moved}
 
 
+MOST_DIFFERENT = 0.1  # mean over tokens: beyond, the policy trained is another than the one sampled
+
+
 def sampling_difference(training) -> float:
     """Largest |log-probability by generate - by the scorer| over the tokens of four rollouts.
 
     generate's side is the distribution it drew from, after everything that was done to its logits.
     The rollouts, two of each of the next questions, are extra ones, and the random state is left as it
-    was. training: train.py's.
+    was. training: train.py's. Raises InputError where the mean over tokens is beyond MOST_DIFFERENT.
     """
     options, policy = training.options, training.policy
     asked = draw(training.questions, options.seed, training.progress.drawn, 2)
@@ -231,7 +238,15 @@ def sampling_difference(training) -> float:
     with torch.random.fork_rng(), training.autocast:
         few = sample(policy, prompts, sampling, keep_logp=True)
         scores = score_batch(policy.model, few, training.scoring._replace(chunk_tokens=128))
-    return (few.sampling_logp - scores.logp).abs().max().item()
+    difference = (few.sampling_logp - scores.logp).abs()
+    mean = token_mean(difference, few.response_mask)
+    if not mean <= MOST_DIFFERENT:
+        raise InputError(
+            f"--model: generation and the scorer disagree by {mean:.2g} in log-probability, on average "
+            f"over tokens (expected far below {MOST_DIFFERENT}), so what would be trained is not what is "
+            "sampled, and nothing was; choose a model of another type"
+        )
+    return difference.max().item()
 
 
 def evaluation_metrics(summary: dict | None) -> dict:
@@ -455,11 +470,59 @@ def save_checkpoint(training) -> None:
 
 
 def load_checkpoint(checkpoint: Path, optimizer) -> Progress:
-    """Put the optimizer and the random states where they were; the weights load_policy has loaded."""
-    state = torch.load(checkpoint / "training_state.pt", map_location="cpu", weights_only=True)
-    optimizer.load_state_dict(state["optimizer"])
-    set_random_states(state["random"])
-    return Progress(**state["progress"])
+    """Put the optimizer's moments and the random states where they were; load_policy has the weights.
+
+    What the options say of the optimizer stays, such as another weight decay. Raises CannotLoad.
+    """
+    file, given = checkpoint / "training_state.pt", copy.deepcopy(optimizer.state_dict())
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        given["state"] = state["optimizer"]["state"]
+        optimizer.load_state_dict(given)
+        set_random_states(state["random"])
+        return Progress(**state["progress"])
+    except Exception as error:  # noqa: BLE001 - torch, pickle and zip each raise their own kinds
+        raise CannotLoad(f"{file} cannot be read ({one_line(error)})") from None
+
+
+def checkpoint_to_go_on_from(folder: str) -> Path:
+    """The last one of a run. Raises InputError where there is none."""
+    if found := checkpoints(Path(folder)):
+        return found[-1]
+    raise InputError(f"--resume: {folder} holds no checkpoint; start again with another --run")
+
+
+def damaged(checkpoint: Path, error: CannotLoad) -> InputError:
+    """The sentence on a checkpoint that cannot be loaded, with the one before it."""
+    *others, _ = checkpoints(checkpoint.parents[1])
+    remedy = "there is none before it: start again with another --run"
+    if others:
+        remedy = f"delete that folder to go on from the one before it, {others[-1].name}"
+    return InputError(f"--resume: the checkpoint {checkpoint} is damaged ({error}); {remedy}")
+
+
+def check_progress(progress: Progress, options, questions, held_out) -> None:
+    """Is this the run that the checkpoint is of, and is there something left to do?
+
+    Questions that have changed since are told. Raises InputError where the run has made more steps.
+    """
+    if progress.step > options.steps:
+        raise InputError(
+            f"--steps {options.steps}: the run has made {progress.step} already; give more of them"
+        )
+    before, progress.questions = progress.questions, fingerprint(questions, held_out)
+    if before and before != progress.questions:
+        print(
+            f"--data {options.data}: the questions, their gold answers or their order have changed since "
+            "the last checkpoint; the run goes on with those there are now, and is not the same run",
+            file=sys.stderr,
+        )
+
+
+def fingerprint(questions: list[Question], held_out: list[Question]) -> str:
+    """Another one where a question or its gold answer is another, or stands elsewhere."""
+    texts = json.dumps([questions, held_out]).encode()
+    return hashlib.sha256(texts).hexdigest()
 
 
 def forget_steps_after(folder: Path, step: int) -> None:
@@ -470,6 +533,25 @@ def forget_steps_after(folder: Path, step: int) -> None:
     for file in rollout_files(folder):
         if step_of(file) > step:
             file.unlink()
+
+
+SHOWN_CHARACTERS = 1500  # of a response, half of them from its end
+
+
+def show_rollout(step: int, batch: Batch) -> None:
+    """One response of a step and what became of it, above the progress bar.
+
+    The text of a model is untrusted, and a terminal obeys some characters: those are not passed on.
+    """
+    question, grade, text = batch.questions[0], batch.grades[0], batch.rollouts.texts[0]
+    if len(text) > SHOWN_CHARACTERS:
+        half = SHOWN_CHARACTERS // 2
+        text = f"{text[:half]}\n[... {len(text) - 2 * half} characters ...]\n{text[-half:]}"
+    told = grade.outcome if grade.answer is None else f"{grade.outcome}: {grade.answer}"
+    lines = [f"step {step}, asked: {one_line(question.text)}", *text.splitlines()]
+    lines.append(f"{told} (gold {one_line(question.gold)}), reward {batch.rewards[0].item():.2g}")
+    shown = "\n    ".join(line for line in lines)
+    tqdm.write("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in shown) + "\n")
 
 
 @contextlib.contextmanager

@@ -1,58 +1,30 @@
-"""The policy and what it writes: load a model, ask it questions, sample answers with Hugging Face generate.
+"""What the policy writes: answers sampled with Hugging Face generate, graded, and carried to the update.
 
-    questions -> prompts (chat template, or a plain one)
+    questions -> prompts (policy.py)
               -> left-padded, only inside generate
-              -> Rollouts: right-padded at once, the one batch every other file reads
+              -> Rollouts: right-padded at once
+              -> Batch: with their grades, the one batch every other file reads
 
-Three things go wrong silently in sampling, and each is ruled out here. A checkpoint's own generation
-config (top-k 50, a repetition penalty) would make generate sample from another policy than the one
-scored: it is replaced on loading. The end-of-sequence token is an action of the policy and belongs to
-the response: the mask is built from recorded lengths, never from `!= pad`. Dropout and gradient
-checkpointing are training-mode matters: generate always runs in evaluation mode.
+Three things go wrong silently in sampling, and each is ruled out here. The end-of-sequence token is an
+action of the policy and belongs to the response: the mask is built from recorded lengths, never from
+`!= pad`. Dropout and gradient checkpointing are training-mode matters: generate always runs in evaluation
+mode. A text is graded with its special tokens, since a turn that the policy invents begins with one.
 """
 
 import dataclasses
 import functools
-import json
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedTokenizerFast,
-)
+from transformers import DynamicCache, GenerationConfig
 
 from data import Question, draw
 from entropy import TokenScores
 from options import InputError
+from policy import Policy, encode_prompt, opened_by_prompt
 from reward import Grade, grade, overlong_penalty
-
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
-PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"
-PROMPT_FILE = "prompt.json"  # how a checkpoint's questions were asked, kept beside its weights
-ANY_TEXT = (
-    "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't x_1"  # on which two tokenizers must agree
-)
-
-
-class Policy(NamedTuple):
-    """A causal language model and how it is asked.
-
-    template: "chat" for the tokenizer's own chat template, else a text in which {question} and
-    {instruction} are replaced.
-    """
-
-    model: torch.nn.Module
-    tokenizer: object
-    template: str
-    instruction: str
-    eos_ids: tuple[int, ...]
 
 
 class Sampling(NamedTuple):
@@ -73,7 +45,7 @@ class Rollouts:
     input_ids      (B, T) long   prompt, response (its end-of-sequence token included), padding
     response_mask  (B, T) bool   true on every token the policy sampled
     truncated      (B,)   bool   the response ran into the length limit
-    texts          B responses as text, special tokens removed
+    texts          B responses as text, special tokens and all, but for the one that ended it
     sampling_logp  (B, T) or None: log-probability under the very distribution generate drew from,
                    for comparison with the scorer's; it is of the whole sample, and no part keeps it
 
@@ -108,137 +80,12 @@ class Rollouts:
         )
 
 
-def load_policy(name, device, template=None, instruction=None) -> Policy:
-    """Load a model id or a folder, in float32, with its tokenizer.
-
-    Weights stay float32: at a learning rate of 1e-6 an update to a bf16 weight rounds away; on a GPU
-    the caller opens a bf16 autocast. Dropout is set to zero, because old and new log-probabilities
-    must differ by the update alone. template and instruction: those given, else those the checkpoint
-    was trained with, else the tokenizer's chat template or a plain one.
-
-    Raises InputError for a folder or id that cannot be loaded.
-    """
-    check_model_name(name)
-    try:
-        config = AutoConfig.from_pretrained(name)
-        for key, value in config.to_dict().items():
-            if ("dropout" in key or "pdrop" in key) and isinstance(value, float):
-                setattr(config, key, 0.0)
-        model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32)
-        file, asked = Path(name) / PROMPT_FILE, {}
-        if file.is_file():
-            asked = json.loads(file.read_text(encoding="utf-8"))
-        reader = PreTrainedTokenizerFast if asked.get("generic_tokenizer") else AutoTokenizer
-        tokenizer = reader.from_pretrained(name, padding_side="left")
-    except Exception as error:  # noqa: BLE001 - files, hub and libraries each raise their own kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"--model: cannot load {name!r}: {reason} Where no hub can be reached, give the path of a "
-            "local model folder"
-        ) from None
-
-    eos = model.generation_config.eos_token_id
-    eos_ids = {*(eos if isinstance(eos, list) else [eos]), tokenizer.eos_token_id} - {None}
-    if not eos_ids:
-        raise InputError(
-            f"--model: {name} has no end-of-sequence token, so no response would ever end"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token_id = min(eos_ids)
-    model.generation_config = GenerationConfig(
-        eos_token_id=sorted(eos_ids), pad_token_id=tokenizer.pad_token_id
-    )
-    if template is None:
-        template = asked.get("template", "chat" if tokenizer.chat_template else PLAIN_TEMPLATE)
-    if template == "chat" and not tokenizer.chat_template:
-        raise InputError(f"--template chat: the tokenizer of {name} has no chat template")
-    if template != "chat" and "{question}" not in template:
-        raise InputError("--template: it must be 'chat' or a text that contains {question}")
-    if instruction is None:
-        instruction = asked.get("instruction", INSTRUCTION)
-    return Policy(model.to(device).eval(), tokenizer, template, instruction, tuple(sorted(eos_ids)))
-
-
-def check_model_name(name: str) -> None:
-    """Raises InputError where a name is that of a folder, and this is none of a model."""
-    path = Path(name)
-    a_path = path.is_absolute() or name.startswith(".") or name.count("/") > 1
-    if a_path and not path.is_dir():
-        raise InputError(
-            f"--model: there is no model folder {name}; give one written by save_pretrained, or a "
-            "model id such as Qwen/Qwen2.5-0.5B-Instruct"
-        )
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise InputError(
-            f"--model: the folder {name} holds no config.json, so it is no model folder"
-        )
-
-
-def save_policy(policy: Policy, folder) -> None:
-    """Write the weights, the tokenizer and the way of asking as a folder that the Auto classes load.
-
-    For some model types AutoTokenizer takes the type's own class whatever the folder says, and
-    tokenizes otherwise than what was saved. That is looked for here, told, and remembered for
-    load_policy.
-    """
-    folder = Path(folder)
-    policy.model.save_pretrained(folder)
-    policy.tokenizer.save_pretrained(folder)
-    asked = {"template": policy.template, "instruction": policy.instruction}
-    read_back = AutoTokenizer.from_pretrained(folder)
-    if read_back(ANY_TEXT)["input_ids"] != policy.tokenizer(ANY_TEXT)["input_ids"]:
-        asked["generic_tokenizer"] = True
-        print(
-            f"{folder}: AutoTokenizer does not read this tokenizer as it is; elsewhere load it with "
-            "PreTrainedTokenizerFast.from_pretrained",
-            file=sys.stderr,
-        )
-    (folder / PROMPT_FILE).write_text(json.dumps(asked, indent=2), encoding="utf-8")
-
-
-def encode_prompt(policy: Policy, question: str) -> list[int]:
-    """A question as the tokens the policy is asked with."""
-    tokenizer = policy.tokenizer
-    if policy.template == "chat":
-        content = f"{question}\n{policy.instruction}" if policy.instruction else question
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
-    before, _, after = policy.template.partition("{question}")
-    text = question.join(
-        part.replace("{instruction}", policy.instruction) for part in (before, after)
-    )
-    return tokenizer(text)["input_ids"]
-
-
-def short_enough(
-    policy: Policy, questions: list[Question], longest: int, kind=""
-) -> list[Question]:
-    """Those with a prompt of at most `longest` tokens; the others are counted on stderr.
-
-    kind: a word for the sentences, such as "training ". Raises InputError where none is left.
-    """
-    short = [q for q in questions if len(encode_prompt(policy, q.text)) <= longest]
-    if not short:
-        raise InputError(
-            f"--max_prompt_length {longest}: no {kind}question is that short, or there is none"
-        )
-    if left_out := len(questions) - len(short):
-        print(
-            f"left out {left_out} of {len(questions)} {kind}questions: longer than "
-            f"--max_prompt_length {longest}",
-            file=sys.stderr,
-        )
-    return short
-
-
 def sample(policy: Policy, prompts: list[list[int]], sampling, keep_logp=False) -> Rollouts:
     """Sample responses to prompts, each a list of token ids; `sampling` is a Sampling.
 
     generate works for as long as the longest row of its batch, and most rows end long before: so it is
     called for round_length tokens at a time, and between the calls the rows that have ended leave the
-    batch and its cache.
+    batch and its cache. Where rows cannot leave the cache, the rest is written by one more call.
 
     keep_logp also records the log-probability of each sampled token under the very distribution
     generate drew it from, at the cost of holding all its scores: meant for a few rollouts. Raises
@@ -280,9 +127,10 @@ def generate_in_rounds(policy, prompts, settings, sampling):
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
     responses, logps = [[] for _ in prompts], [[] for _ in prompts]
     rows, cache, length = range(len(prompts)), None, 0  # the rows still being written
+    round_length = sampling.round_length
     while rows and length < sampling.max_response_length:
         left = sampling.max_response_length - length
-        settings.max_new_tokens = min(sampling.round_length, left)
+        settings.max_new_tokens = min(round_length, left)
         try:
             output = policy.model.generate(
                 ids, attention_mask=mask, past_key_values=cache, generation_config=settings
@@ -309,11 +157,39 @@ def generate_in_rounds(policy, prompts, settings, sampling):
 
         going_on = (~ended).nonzero().flatten()
         rows = [rows[i] for i in going_on.tolist()]
-        ids, cache = output.sequences[going_on], output.past_key_values
+        ids, cache = output.sequences[going_on], output.get("past_key_values")
         mask = torch.cat([mask[going_on], mask.new_ones(len(rows), new.shape[1])], 1)
-        if cache is not None and rows and ended.any():
-            cache.batch_select_indices(going_on)
+        if not gives_up_rows(cache):  # read again from the start, and written to the end
+            cache, round_length = None, sampling.max_response_length
+        elif rows and ended.any():
+            cache.reorder_cache(going_on)
     return responses, logps
+
+
+def gives_up_rows(cache) -> bool:
+    """Whether rows can be taken out of a cache, and generate can go on with what is left.
+
+    The library's own layers can be put into another order for a beam search, the recurrent states of
+    hybrid models among them, and an order may leave rows out. A layer of a family's own keeps what
+    nobody here knows of, and one that holds nothing keeps it elsewhere.
+    """
+    if type(cache) is not DynamicCache:
+        return False
+    layers = [layer for layer in cache.layers if type(layer).__name__ != "DummyLayer"]
+    return all(
+        type(layer).__module__ == DynamicCache.__module__
+        and hasattr(layer, "reorder_cache")
+        and any(map(holds_a_tensor, vars(layer).values()))
+        for layer in layers
+    ) and any(hasattr(layer, "keys") for layer in layers)  # without them generate finds no length
+
+
+def holds_a_tensor(value) -> bool:
+    """Whether it is one, or a dict with one among its values."""
+    return any(
+        isinstance(x, torch.Tensor)
+        for x in (value.values() if isinstance(value, dict) else [value])
+    )
 
 
 def right_padded(policy, prompts, responses, logps) -> Rollouts:
@@ -336,9 +212,33 @@ def right_padded(policy, prompts, responses, logps) -> Rollouts:
         input_ids=torch.tensor(rows, device=device),
         response_mask=response_mask,
         truncated=torch.tensor([r[-1] not in policy.eos_ids for r in responses], device=device),
-        texts=policy.tokenizer.batch_decode(responses, skip_special_tokens=True),
+        texts=texts_of(policy, responses),
         sampling_logp=sampling_logp,
     )
+
+
+def texts_of(policy, responses: list[list[int]]) -> list[str]:
+    """Responses as text, with all special tokens but the one that ended it."""
+    written = [r[:-1] if r[-1:] and r[-1] in policy.eos_ids else r for r in responses]
+    return policy.tokenizer.batch_decode(written, skip_special_tokens=False)
+
+
+def grade_rollouts(policy, asked: list[Question], rollouts: Rollouts, grade=grade) -> list[Grade]:
+    """A grade each: of what the prompt has opened of the response, and what the policy wrote.
+
+    Where the prompt ends with <think>, only so it shows that a response is a thought at first.
+    """
+    opened = opened_by_prompt(policy)
+    each = (question for question in asked for _ in range(len(rollouts.texts) // len(asked)))
+    return [
+        grade(opened + text, question.gold, question.text)
+        for text, question in zip(rollouts.texts, each, strict=True)
+    ]
+
+
+def worth(grade: Grade) -> float:
+    """The reward that a grade names, else 1 for a right answer and 0 for any other."""
+    return float(grade.correct) if grade.reward is None else grade.reward
 
 
 @dataclasses.dataclass
@@ -383,9 +283,10 @@ class Batch:
 
 
 def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Batch:
-    """group_size rollouts of each question, and their rewards. grade: (text, gold) -> Grade.
+    """group_size rollouts of each question, and their rewards. grade: (text, gold, question) -> Grade.
 
-    The reward is 1 for a right answer and 0 for any other, less the overlong penalty.
+    The reward is that of the grade, 1 for a right answer and 0 for any other unless it says otherwise,
+    less the overlong penalty.
     """
     sampling = Sampling(
         options.group_size,
@@ -396,11 +297,10 @@ def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Bat
     )
     prompts = [encode_prompt(policy, question.text) for question in asked]
     rollouts = sample(policy, prompts, sampling)
-    golds = [question.gold for question in asked for _ in range(options.group_size)]
-    grades = [grade(text, gold) for text, gold in zip(rollouts.texts, golds, strict=True)]
+    grades = grade_rollouts(policy, asked, rollouts, grade)
     limits = (options.max_response_length, options.overlong_buffer, options.overlong_penalty)
     rewards = [
-        float(g.correct) - overlong_penalty(length, *limits)
+        worth(g) - overlong_penalty(length, *limits)
         for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
     ]
     return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
@@ -409,7 +309,7 @@ def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Bat
 def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[list[Batch], Batch]:
     """Sample and grade the next questions. Returns all that was sampled, and the part to train on.
 
-    With dynamic sampling (DAPO) the groups that are all right or all wrong are dropped and further
+    With dynamic sampling (DAPO) the groups whose grades are all worth the same are dropped and further
     questions are sampled until the batch is full or max_gen_batches were made; what is beyond a full
     batch is dropped too. Where no group at all is mixed, the last batch is trained on as it is: it
     teaches nothing, unless the overlong penalty tells its rollouts apart.
@@ -429,8 +329,8 @@ def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[lis
     while len(mixed) < full and len(sampled) < options.max_gen_batches:
         sampled.append(next_batch())
         batch = join(sampled)
-        right = batch.correct.view(-1, options.group_size).sum(1)
-        mixed = ((right > 0) & (right < options.group_size)).nonzero().flatten().tolist()
+        worth = torch.tensor([worth(g) for g in batch.grades]).view(-1, options.group_size)
+        mixed = (worth.amax(1) > worth.amin(1)).nonzero().flatten().tolist()
     if len(mixed) < full:
         tqdm.write(
             f"step {progress.step}: {len(mixed)} of {full} groups have a signal after {len(sampled)} "

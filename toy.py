@@ -28,7 +28,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from data import Question, is_held_out, load_questions
 from entropy import Scoring, score
-from rollout import Policy, save_policy
+from policy import Policy, save_policy
 
 CACHE = Path(__file__).parent / "runs" / "cache"
 
@@ -185,7 +185,7 @@ def model_folder() -> str:
     the libraries, and the number of threads, which changes the order of sums.
     """
     files = [
-        Path(__file__).with_name(f"{name}.py") for name in ("toy", "entropy", "data", "rollout")
+        Path(__file__).with_name(f"{name}.py") for name in ("toy", "entropy", "data", "policy")
     ]
     sources = "".join(file.read_text(encoding="utf-8") for file in files)
     versions = (torch.__version__, transformers.__version__, torch.get_num_threads())

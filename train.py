@@ -54,10 +54,12 @@ from options import (
     choose_device,
     parse_train,
     quiet_libraries,
+    ways_of_asking,
 )
+from policy import CannotLoad, Policy, encode_prompt, load_policy, short_enough
 from record import Progress
-from reward import Grade, grade
-from rollout import Batch, Policy, Rollouts, Sampling
+from reward import Grade, grade, load_reward
+from rollout import Batch, Rollouts, Sampling
 
 
 @dataclasses.dataclass
@@ -72,7 +74,7 @@ class Training:
     questions: list[Question]
     held_out: list[Question]
     progress: Progress  # all else that a checkpoint keeps: step, questions drawn, evaluations, ...
-    grade: Callable[[str, str], Grade] = grade  # (response, gold) -> Grade; evaluation has its own
+    grade: Callable[[str, str, str], Grade] = grade  # (response, gold, question) -> Grade
 
     @property
     def scoring(self) -> Scoring:
@@ -301,6 +303,9 @@ def train(options: TrainOptions) -> None:
         progress.before = progress.latest = evaluation(training)
         record.save_checkpoint(training)
     print(f"run folder: {folder}")
+    show_every = options.show_every
+    if show_every is None:
+        show_every = 50 if sys.stdout.isatty() else 0
     with (
         record.interruptible() as interrupted,
         tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step") as bar,
@@ -310,6 +315,8 @@ def train(options: TrainOptions) -> None:
             step, last = progress.step, progress.step == options.steps
             if record.is_due(options.save_rollouts_every, step):
                 record.write_rollouts(folder, step, batch, training.policy.tokenizer)
+            if record.is_due(show_every, step):
+                record.show_rollout(step, batch)
             due = options.eval_every and step % options.eval_every == 0
             if due or last:
                 progress.latest = evaluation(training)
@@ -340,33 +347,39 @@ def evaluation(training: Training) -> dict:
         batch_size=options.sample_batch_size,
         round_length=options.sample_round_length,
     )
-    policy, scoring = training.policy, training.scoring
-    held_out, seed = training.held_out, options.seed
-    return summarize(evaluate(policy, held_out, sampling, seed, scoring, training.autocast))
+    return summarize(
+        evaluate(
+            training.policy,
+            training.held_out,
+            sampling,
+            options.seed,
+            training.grade,
+            training.scoring,
+            training.autocast,
+        )
+    )
 
 
 def start(options: TrainOptions) -> Training:
     """Everything a run needs before its first step, or before the one after its last checkpoint."""
     questions, held_out = load_data(options)  # before the model: a wrong name shows at once
-    last = None
-    if options.resume:
-        if not (found := record.checkpoints(Path(options.resume))):
-            raise InputError(
-                f"--resume: {options.resume} holds no checkpoint; start again with another --run"
-            )
-        last = found[-1]
-    policy, optimizer, autocast = load(options, last)
+    grade = load_reward(options.reward)
+    last = record.checkpoint_to_go_on_from(options.resume) if options.resume else None
+    try:
+        policy, optimizer, autocast = load(options, last)
+        progress = record.load_checkpoint(last, optimizer) if last else Progress()
+    except CannotLoad as error:
+        raise record.damaged(last, error) if last else error from None
     longest = options.max_prompt_length
-    questions = rollout.short_enough(policy, questions, longest, "training ")
-    held_out = rollout.short_enough(policy, held_out, longest, "held-out ")[
-        : options.eval_questions
-    ]
-    progress = record.load_checkpoint(last, optimizer) if last else Progress()
+    questions = short_enough(policy, questions, longest, "training ")
+    held_out = short_enough(policy, held_out, longest, "held-out ")[: options.eval_questions]
+    record.check_progress(progress, options, questions, held_out)
     folder = record.run_folder(options)
     if last:
         record.forget_steps_after(folder, progress.step)
     record.write_config(folder, options)
-    return Training(options, folder, policy, optimizer, autocast, questions, held_out, progress)
+    parts = (options, folder, policy, optimizer, autocast, questions, held_out, progress)
+    return Training(*parts, grade)
 
 
 def load_data(options: TrainOptions) -> tuple[list[Question], list[Question]]:
@@ -387,7 +400,7 @@ def load(options: TrainOptions, checkpoint: Path | None = None):
     device = choose_device(options.device)
     autocast = choose_autocast(options.precision, device)
     name = str(checkpoint or toy.find_model(options.model))
-    policy = rollout.load_policy(name, device, options.template, options.instruction)
+    policy = load_policy(name, device, **ways_of_asking(vars(options)))
     torch.manual_seed(options.seed)  # only now, since warming up the toy draws numbers too
     if options.gradient_checkpointing:
         with warnings.catch_warnings():
@@ -411,7 +424,7 @@ def dry_run(options: TrainOptions) -> None:
     beyond = policy.model.get_input_embeddings().num_embeddings  # no token: the end never comes
     policy = policy._replace(eos_ids=(beyond,))
     longest = options.max_prompt_length
-    tokens_of = lambda digits: len(rollout.encode_prompt(policy, "1" * digits))
+    tokens_of = lambda digits: len(encode_prompt(policy, "1" * digits))
     digits = bisect.bisect(range(4 * longest), longest, key=tokens_of) - 1  # the most that fit
     question = Question("1" * max(digits, 0), "")
     count = options.questions_per_step * options.group_size

@@ -25,10 +25,11 @@ from analysis.sampled import NO_ROLLOUTS
 from data import Question
 from entropy import Scoring, log_perplexity, next_token_logits, response_states, score_batch
 from eval import ratio
-from options import InputError, choose_autocast, choose_device
+from options import InputError, choose_autocast, choose_device, ways_of_asking
+from policy import encode_prompt, load_policy, opened_by_prompt
 from record import Run, checkpoints, read_rollouts, rollout_files, whole_lines
-from reward import grade
-from rollout import Sampling, encode_prompt, load_policy, sample
+from reward import load_reward
+from rollout import Sampling, sample, texts_of
 
 HIGH_ENTROPY = 0.2  # share of a rollout's tokens among which one is replaced
 PLACES = ("start", "middle", "end")  # thirds of a response
@@ -61,7 +62,7 @@ def intervene(run: Run, report: Path, most_questions: int, continuations: int) -
         return
     device = choose_device(config["device"])
     autocast = choose_autocast(config["precision"], device)
-    policy = load_policy(str(folders[-1]), device, config["template"], config["instruction"])
+    policy = load_policy(str(folders[-1]), device, **ways_of_asking(config))
     bar = tqdm(total=len(asked), initial=len(asked) - len(missing), desc="replace", unit="question")
     with bar, path.open("a", encoding="utf-8") as file:
         for question in missing:
@@ -115,7 +116,9 @@ def replace_tokens(policy, question: Question, config: dict, continuations: int)
             found.append({"perplexity": perplexity} | line)
             starts += both
     sampling = sampling._replace(group_size=continuations)
-    accuracies = accuracies_after(policy, prompt, starts, sampling, question.gold)
+    grade = load_reward(config.get("reward", ""))
+    is_right = lambda text: grade(text, question.gold, question.text).correct
+    accuracies = accuracies_after(policy, prompt, starts, sampling, is_right)
     for line, original, replaced in zip(found, accuracies[::2], accuracies[1::2], strict=True):
         line |= {"with_original": original, "with_replacement": replaced}
     return found
@@ -149,12 +152,13 @@ def draw_replacements(policy, rollout, entropy, temperature: float) -> list[tupl
     return found
 
 
-def accuracies_after(policy, prompt, starts, sampling: Sampling, gold: str) -> list[float]:
+def accuracies_after(policy, prompt, starts, sampling: Sampling, is_right) -> list[float]:
     """The share of right responses among group_size continuations of each start of a response.
 
-    prompt, starts: token ids. A start that has ended or is full is a response itself.
+    prompt, starts: token ids. A start that has ended or is full is a response itself. is_right: of the
+    text of a response.
     """
-    longest = sampling.max_response_length
+    longest, opened = sampling.max_response_length, opened_by_prompt(policy)
 
     def goes_on(start):
         return start[-1] not in policy.eos_ids and len(start) < longest
@@ -167,8 +171,8 @@ def accuracies_after(policy, prompt, starts, sampling: Sampling, gold: str) -> l
         if goes_on(start):
             chosen = itertools.islice(rows, sampling.group_size)
             responses = [start + ends.input_ids[r][ends.response_mask[r]].tolist() for r in chosen]
-        texts = [policy.tokenizer.decode(r[:longest], skip_special_tokens=True) for r in responses]
-        accuracies.append(fmean(grade(text, gold).correct for text in texts))
+        texts = texts_of(policy, [response[:longest] for response in responses])
+        accuracies.append(fmean(is_right(opened + text) for text in texts))
     return accuracies
 
 

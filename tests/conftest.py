@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test needs a network, and none may wait for one
 
-import rollout
 import toy
 from options import InputError
+from policy import Policy, load_policy, save_policy
 
 
 def refusal(function, *arguments, **named) -> str:
@@ -32,7 +32,7 @@ def refusal(function, *arguments, **named) -> str:
 def rotary_folder(tmp_path_factory):
     """A folder with the toy's Qwen2, untrained: rotary positions."""
     folder = tmp_path_factory.mktemp("rotary")
-    rollout.save_policy(toy.untrained_policy(), folder)
+    save_policy(toy.untrained_policy(), folder)
     return str(folder)
 
 
@@ -56,18 +56,18 @@ def gpt2_folder(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("gpt2")
     model = GPT2LMHeadModel(config)
-    policy = rollout.Policy(model, text, "{question}\n", "", (text.eos_token_id,))
-    rollout.save_policy(policy, folder)
+    policy = Policy(model, text, "{question}\n", "", (text.eos_token_id,))
+    save_policy(policy, folder)
     return str(folder)
 
 
 @pytest.fixture(params=["rotary", "gpt2"])
 def policy(request):
     """A fresh copy of each kind of model."""
-    return rollout.load_policy(request.getfixturevalue(f"{request.param}_folder"), "cpu")
+    return load_policy(request.getfixturevalue(f"{request.param}_folder"), "cpu")
 
 
 @pytest.fixture
 def rotary(rotary_folder):
     """A fresh copy of the toy's untrained Qwen2."""
-    return rollout.load_policy(rotary_folder, "cpu")
+    return load_policy(rotary_folder, "cpu")

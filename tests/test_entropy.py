@@ -19,13 +19,14 @@ from entropy import (
     snapshot,
 )
 from loss import policy_loss
+from policy import encode_prompt
 
 PROMPTS = ["7+8", "1+2-3+4-5", "9-9-9"]
 
 
 def sampled(policy, temperature=1.0, group_size=4, length=12, keep_logp=False):
     torch.manual_seed(1)
-    prompts = [rollout.encode_prompt(policy, question) for question in PROMPTS]
+    prompts = [encode_prompt(policy, question) for question in PROMPTS]
     sampling = rollout.Sampling(group_size, length, temperature)
     return rollout.sample(policy, prompts, sampling, keep_logp)
 

@@ -17,7 +17,8 @@ import eval as evaluation
 import toy
 from data import Question
 from options import EvalOptions, InputError
-from rollout import Sampling, encode_prompt, load_policy, save_policy
+from policy import encode_prompt, load_policy, save_policy
+from rollout import Sampling
 
 ROOT = Path(evaluation.__file__).parent
 

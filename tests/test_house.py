@@ -11,6 +11,7 @@ FLOORS = (  # from the ground; a file imports only from floors below its own
     {"loss", "entropy", "answers", "options"},
     {"reward"},
     {"data"},
+    {"policy"},
     {"rollout"},
     {"toy", "record"},
     {"eval"},

@@ -24,6 +24,7 @@ from analysis.law import (
 )
 from data import Question
 from options import InputError
+from policy import encode_prompt
 from record import ENTROPY_CHANGES, READ_BACK, read_run, token_metrics
 from reward import Grade
 
@@ -167,7 +168,7 @@ def test_a_ceiling_is_an_accuracy():
 
 def test_entropy_of_the_law_leaves_out_groups_without_signal(rotary):
     torch.manual_seed(1)
-    prompts = [rollout.encode_prompt(rotary, question) for question in ("7+8", "9-9", "1+2")]
+    prompts = [encode_prompt(rotary, question) for question in ("7+8", "9-9", "1+2")]
     rollouts = rollout.sample(rotary, prompts, rollout.Sampling(4, 12))
     scores = entropy.score_batch(rotary.model, rollouts)
     right = [True] * 4 + [False] * 4 + [True, False, False, True]

@@ -13,7 +13,9 @@ from analysis import replacement
 from analysis.replacement import PLACES, REPLACED, replacement_findings
 from data import Question
 from entropy import score_batch
+from policy import Policy, encode_prompt, save_policy
 from record import read_run, write_rollouts
+from reward import grade
 
 
 def a_sampled_run(folder, policy, questions, steps):
@@ -28,7 +30,7 @@ def a_sampled_run(folder, policy, questions, steps):
         batch.shaped = batch.advantages[:, None] * batch.mask
         batch.logp_change = 0.1 * torch.randn(batch.shaped.shape)
         write_rollouts(folder, step, batch, policy.tokenizer)
-    rollout.save_policy(policy, folder / "checkpoints" / "step_4")
+    save_policy(policy, folder / "checkpoints" / "step_4")
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line(s)) + "\n" for s in range(1, 5)))
     return folder
@@ -53,7 +55,7 @@ def a_bpe_policy():
     sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": len(tokenizer)}
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     model = Qwen2ForCausalLM(Qwen2Config(**sizes, **ends)).eval()
-    return rollout.Policy(model, tokenizer, "chat", "Box it.", (tokenizer.eos_token_id,))
+    return Policy(model, tokenizer, "chat", "Box it.", (tokenizer.eos_token_id,))
 
 
 def test_real_rollouts_of_a_chat_model_are_reported_and_replaced(tmp_path, monkeypatch, capsys):
@@ -113,12 +115,17 @@ def test_impact_is_what_the_replacement_costs(tmp_path):
 def test_the_last_checkpoint_answers_the_latest_questions(tmp_path, monkeypatch):
     rows = [{"question": "a", "gold": "old"}, {"question": "b", "gold": "2"}]
     later = [{"question": "c", "gold": "3"}, {"question": "a", "gold": "new"}]
-    config = CONFIG | {"template": "T", "instruction": "I"}
+    config = CONFIG | {"template": "T", "instruction": "I", "chat_template_kwargs": '{"a": 1}'}
     run = read_run(write_run(tmp_path / "run", [line(1)], {9: rows, 10: later}, config=config))
     for step in (2, 10):
         (run.folder / "checkpoints" / f"step_{step}").mkdir(parents=True)
     asked, loaded = [], []
-    monkeypatch.setattr(replacement, "load_policy", lambda *how: loaded.append(how) or "policy")
+
+    def load(*what, **how):
+        loaded.append((*what, how))
+        return "policy"
+
+    monkeypatch.setattr(replacement, "load_policy", load)
 
     def noted(*what):
         asked.append(what)
@@ -128,7 +135,8 @@ def test_the_last_checkpoint_answers_the_latest_questions(tmp_path, monkeypatch)
     last = str(run.folder / "checkpoints" / "step_10")
     device = torch.device("cpu")
     replacement.intervene(run, tmp_path, 2, 5)
-    assert loaded == [(last, device, "T", "I")]
+    how = {"template": "T", "instruction": "I", "system": None, "chat_template_kwargs": {"a": 1}}
+    assert loaded == [(last, device, how)]
     questions = [Question("c", "3"), Question("a", "new")]
     assert asked == [("policy", question, config, 5) for question in questions]
     lines = [json.loads(x) for x in (tmp_path / REPLACED).read_text().splitlines()]
@@ -160,7 +168,7 @@ def fixed(policy, monkeypatch, logits):
 
 
 def test_in_each_third_a_token_of_high_entropy_is_replaced(rotary, monkeypatch):
-    prompt = rollout.encode_prompt(rotary, "1+1")
+    prompt = encode_prompt(rotary, "1+1")
     response = rotary.tokenizer("123456789")["input_ids"]
     assert len(response) == 9
     ids = torch.tensor([prompt + response])
@@ -210,7 +218,7 @@ def test_accuracy_after_a_start_is_that_of_its_own_continuations(rotary, monkeyp
     def ids(text):
         return rotary.tokenizer(text)["input_ids"]
 
-    prompt, eos = rollout.encode_prompt(rotary, "1+1"), rotary.eos_ids[0]
+    prompt, eos = encode_prompt(rotary, "1+1"), rotary.eos_ids[0]
     endings = [ids("\\boxed{2}"), ids("3"), ids("\\boxed{3}"), ids("\\boxed{2}")]
     longest = len(ids("1+1=")) + len(endings[0])
     starts = [
@@ -232,14 +240,15 @@ def test_accuracy_after_a_start_is_that_of_its_own_continuations(rotary, monkeyp
 
     monkeypatch.setattr(replacement, "sample", sample)
     sampling = rollout.Sampling(2, longest)
-    found = replacement.accuracies_after(rotary, prompt, starts, sampling, "2")
+    is_right = lambda text: grade(text, "2").correct
+    found = replacement.accuracies_after(rotary, prompt, starts, sampling, is_right)
     assert asked == [([prompt + starts[1], prompt + starts[3]], sampling)]
     assert found == [1.0, 0.5, 0.0, 0.0]
-    assert replacement.accuracies_after(rotary, prompt, starts[:1], sampling, "2") == [1.0]
+    assert replacement.accuracies_after(rotary, prompt, starts[:1], sampling, is_right) == [1.0]
     assert len(asked) == 1  # nothing was left to be sampled
     pad = rotary.tokenizer.pad_token_id
     within = [[*ids("\\boxed{"), pad, *ids("2}"), eos]]  # special tokens are no text
-    assert replacement.accuracies_after(rotary, prompt, within, sampling, "2") == [1.0]
+    assert replacement.accuracies_after(rotary, prompt, within, sampling, is_right) == [1.0]
 
 
 def test_the_answer_of_highest_perplexity_is_told_from_that_of_lowest(rotary, monkeypatch):
@@ -275,8 +284,9 @@ def test_the_answer_of_highest_perplexity_is_told_from_that_of_lowest(rotary, mo
         {"perplexity": "low", "place": "end", "with_original": 0.9, "with_replacement": 0.1},
         {"perplexity": "high", "place": "end", "with_original": 0.8, "with_replacement": 0.2},
     ]
-    _, prompt, starts, sampling, gold = lines_of["how"]
-    assert (prompt, gold) == (rollout.encode_prompt(rotary, "1+1"), "2")
+    _, prompt, starts, sampling, is_right = lines_of["how"]
+    assert prompt == encode_prompt(rotary, "1+1")
+    assert is_right("\\boxed{2}") and not is_right("\\boxed{3}")
     assert starts == [[1, 2], [1, 3]] * 2
     assert (sampling.group_size, sampling.max_response_length, sampling.temperature) == (6, 24, 0.7)
     first = rollouts.texts

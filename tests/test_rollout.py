@@ -1,6 +1,5 @@
 """Loading, asking, sampling: what generate was told, and what became of what it wrote."""
 
-import json
 import types
 
 import pytest
@@ -9,14 +8,14 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
-    PreTrainedTokenizerFast,
 )
 
 import rollout
-import toy
 from data import Question
 from entropy import Scoring, score_batch
 from options import InputError
+from policy import encode_prompt, load_policy
+from reward import Grade
 from rollout import Sampling
 
 TEXT = "7+8-3 =\n\\boxed{3}  so\t所以 é <b>\n\n  don't"
@@ -40,7 +39,12 @@ def options(**changed):
 
 
 def prompts_of(policy, questions=("7+8", "1+2-3+4", "9-9")):
-    return [rollout.encode_prompt(policy, question) for question in questions]
+    return [encode_prompt(policy, question) for question in questions]
+
+
+def without_end(policy, ids):
+    """A response without the token that ended it."""
+    return ids[:-1] if ids[-1] in policy.eos_ids else ids
 
 
 def force(policy, response: str, end=True):
@@ -80,7 +84,7 @@ def test_fault_02_the_policy_sampled_is_the_policy_scored_whatever_its_folder_sa
     GenerationConfig(
         do_sample=True, top_k=3, top_p=0.5, temperature=0.3, repetition_penalty=1.5, eos_token_id=0
     ).save_pretrained(folder)
-    policy = rollout.load_policy(folder, "cpu", template="{question}\n")
+    policy = load_policy(folder, "cpu", template="{question}\n")
     torch.manual_seed(0)
     batch = rollout.sample(
         policy, prompts_of(policy), Sampling(8, 12, temperature=0.7), keep_logp=True
@@ -103,7 +107,7 @@ def test_prompts_and_responses_survive_the_repacking(policy):
         begin, length = len(prompt), int(batch.response_lengths[row])
         assert mask.nonzero().flatten().tolist() == list(range(begin, begin + length))
         assert int(batch.row_lengths[row]) == begin + length
-        assert policy.tokenizer.decode(ids[mask], skip_special_tokens=True) == batch.texts[row]
+        assert policy.tokenizer.decode(without_end(policy, ids[mask])) == batch.texts[row]
 
 
 def test_fault_11_rows_grades_and_questions_stay_together(rotary):
@@ -166,68 +170,6 @@ def test_gradient_checkpointing_changes_memory_and_not_the_gradient(rotary):
     assert len(calls) == 2  # forward, and once more in the backward pass
 
 
-def test_fault_18_a_saved_folder_tokenizes_and_weighs_the_same_through_the_auto_classes(tmp_path):
-    policy = toy.untrained_policy(seed=3)
-    rollout.save_policy(policy, tmp_path)
-    text = AutoTokenizer.from_pretrained(tmp_path)
-    assert text(TEXT)["input_ids"] == policy.tokenizer(TEXT)["input_ids"]
-    assert text.decode(text(TEXT)["input_ids"]) == TEXT
-    model = AutoModelForCausalLM.from_pretrained(tmp_path)
-    for (name, mine), (other, loaded) in zip(
-        policy.model.state_dict().items(), model.state_dict().items(), strict=True
-    ):
-        assert name == other and torch.equal(mine, loaded)
-
-
-def test_fault_18_a_tokenizer_that_auto_tokenizer_misreads_is_told_and_read_right_by_us(
-    tmp_path, capsys
-):
-    letters = [chr(code) for code in range(32, 127)] + ["\n", "é"]
-    vocab = {token: i for i, token in enumerate(["<end>", "<unk>", *letters])}
-    special = [
-        {"id": i, "content": token, "special": True, "normalized": False}
-        | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
-        for i, token in enumerate(["<end>", "<unk>"])
-    ]
-    parts = dict.fromkeys(
-        ("truncation", "padding", "normalizer", "pre_tokenizer", "post_processor")
-    )
-    bpe = {"type": "BPE", "unk_token": "<unk>", "vocab": vocab, "merges": []}
-    file = {"version": "1.0", "added_tokens": special, "decoder": {"type": "Fuse"}, "model": bpe}
-    (tmp_path / "tokenizer.json").write_text(json.dumps(file | parts))
-    letters_only = PreTrainedTokenizerFast(
-        tokenizer_file=str(tmp_path / "tokenizer.json"), eos_token="<end>", unk_token="<unk>"
-    )
-    policy = toy.untrained_policy()._replace(tokenizer=letters_only)
-    rollout.save_policy(policy, tmp_path / "saved")
-    assert "AutoTokenizer" in capsys.readouterr().err
-    loaded = rollout.load_policy(str(tmp_path / "saved"), "cpu")
-    assert rollout.encode_prompt(loaded, "1 + 2") == rollout.encode_prompt(policy, "1 + 2")
-    assert AutoTokenizer.from_pretrained(tmp_path / "saved")("1 + 2") != letters_only("1 + 2")
-
-
-def test_fault_09_weights_are_float32_and_feel_a_small_step(rotary_folder, tmp_path):
-    model = AutoModelForCausalLM.from_pretrained(rotary_folder, dtype=torch.bfloat16)
-    model.save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(rotary_folder).save_pretrained(tmp_path)
-    policy = rollout.load_policy(str(tmp_path), "cpu", template="{question}")
-    assert {p.dtype for p in policy.model.parameters()} == {torch.float32}
-    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-6, weight_decay=0.0)
-    weight = policy.model.model.layers[0].mlp.up_proj.weight
-    before = weight.detach().clone()
-    weight.grad = torch.ones_like(weight)
-    optimizer.step()
-    assert ((before - weight) > 5e-7).float().mean() > 0.99
-
-
-def test_dropout_is_off_even_in_training_mode(gpt2_folder):
-    policy = rollout.load_policy(gpt2_folder, "cpu")
-    policy.model.train()
-    ids = torch.tensor(prompts_of(policy)[:1])
-    with torch.no_grad():
-        assert torch.equal(policy.model(ids).logits, policy.model(ids).logits)
-
-
 def test_greedy_sampling_repeats_itself(policy):
     first = rollout.sample(policy, prompts_of(policy), Sampling(2, 8, temperature=0))
     assert first.texts[0] == first.texts[1]
@@ -242,7 +184,7 @@ def test_batches_of_any_size_join_to_the_same_shape(rotary):
     assert len(small.texts) == small.input_ids.shape[0] == small.truncated.shape[0] == 12
     for row, text in enumerate(small.texts):
         ids = small.input_ids[row][small.response_mask[row]]
-        assert rotary.tokenizer.decode(ids, skip_special_tokens=True) == text
+        assert rotary.tokenizer.decode(without_end(rotary, ids)) == text
 
 
 def test_dynamic_sampling_keeps_only_groups_with_a_signal_and_fills_the_batch(rotary, monkeypatch):
@@ -256,7 +198,7 @@ def test_dynamic_sampling_keeps_only_groups_with_a_signal_and_fills_the_batch(ro
             right = counter["group"] % 5
             counter["group"] += 1
             rights += [True] * right + [False] * (4 - right)
-        grades = [types.SimpleNamespace(correct=r, outcome="wrong") for r in rights]
+        grades = [Grade(right, "", None) for right in rights]
         mask = torch.ones(rows, 2, dtype=torch.bool)
         mask[:, 0] = False
         ids = torch.arange(rows)[:, None].expand(rows, 2)
@@ -286,41 +228,6 @@ def test_soft_overlong_penalty_is_taken_off_the_reward(rotary):
     hook.remove()
     assert batch.rollouts.response_lengths.tolist() == [10] * 4
     assert batch.rewards.tolist() == pytest.approx([1 - 0.5 * (10 - 8) / 4] * 4)
-
-
-def test_prompts_by_chat_template_by_plain_text_and_by_hand(rotary):
-    ask = lambda policy: rotary.tokenizer.decode(rollout.encode_prompt(policy, "1+{2}?"))
-    assert ask(rotary) == "1+{2}?\n"
-    plain = rotary._replace(template=rollout.PLAIN_TEMPLATE, instruction="Box it: \\boxed{}")
-    assert ask(plain) == "Question: 1+{2}?\nBox it: \\boxed{}\nAnswer:\n"
-    rotary.tokenizer.chat_template = (
-        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
-        "{% if add_generation_prompt %}[assistant]{% endif %}"
-    )
-    chat = rotary._replace(template="chat", instruction="Box it.")
-    assert ask(chat) == "[user]1+{2}?\nBox it.[assistant]"
-
-
-def test_a_folder_remembers_how_it_was_asked_and_the_command_line_wins(rotary_folder):
-    assert rollout.load_policy(rotary_folder, "cpu").template == "{question}\n"
-    given = rollout.load_policy(rotary_folder, "cpu", "Q {question} {instruction}", "Go.")
-    assert (given.template, given.instruction) == ("Q {question} {instruction}", "Go.")
-
-
-def test_models_that_cannot_be_loaded_are_named_in_one_sentence(tmp_path, rotary_folder):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text("{")
-    (tmp_path / "strange").mkdir()
-    (tmp_path / "strange" / "config.json").write_text(json.dumps({"model_type": "nonesuch"}))
-    names = [str(tmp_path / name) for name in ("missing", "empty", "broken", "strange")]
-    for name in [*names, "nobody/no-such-model", "./nowhere"]:
-        with pytest.raises(InputError) as caught:
-            rollout.load_policy(name, "cpu")
-        assert "--model" in str(caught.value) and "\n" not in str(caught.value)
-    for template in ("chat", "no place for it"):
-        with pytest.raises(InputError, match="--template"):
-            rollout.load_policy(rotary_folder, "cpu", template=template)
 
 
 def test_a_model_with_broken_weights_is_told_in_words(rotary):

@@ -24,6 +24,7 @@ from data import Question, is_held_out
 from entropy import Scoring, log_perplexity, score, score_batch
 from loss import kl_cov_tokens, policy_loss, token_covariance
 from options import InputError, parse_train
+from policy import encode_prompt, load_policy
 from reward import Grade
 from rollout import Sampling
 
@@ -427,9 +428,9 @@ def updated(folder, monkeypatch, *arguments, rewards=None):
     """
     options = ["--questions_per_step", "6", "--group_size", "4", "--updates_per_step", "3"]
     options = parse_train([*options, *map(str, arguments)])
-    policy = rollout.load_policy(folder, "cpu")
+    policy = load_policy(folder, "cpu")
     torch.manual_seed(1)
-    prompts = [rollout.encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9") * 2]
+    prompts = [encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9") * 2]
     rollouts = rollout.sample(policy, prompts, Sampling(4, 12))
     if rewards is None:
         rewards = torch.tensor([1.0, 0, 0, 1] * 2 + [0.0] * 4 + [1.0, 0, 0, 0] * 3)
@@ -464,7 +465,7 @@ def test_neither_the_update_nor_its_tokens_depend_on_how_the_minibatch_is_cut(
     )
     assert all(map(torch.equal, chosen, others_chosen))
     assert counts["cov_taken"] == other_counts["cov_taken"] == sum(int(t.sum()) for t in chosen)
-    before = rollout.load_policy(rotary_folder, "cpu").model.parameters()
+    before = load_policy(rotary_folder, "cpu").model.parameters()
     moved = weights - torch.cat([weight.detach().flatten() for weight in before])
     assert moved.norm() > 0.1
     assert (weights - others).norm() < 1e-4 * moved.norm()
@@ -493,9 +494,9 @@ def test_kl_cov_runs_a_rollout_without_an_advantage_that_holds_one_of_its_tokens
 
 
 def test_the_bounds_of_clip_cov_as_quantiles_of_the_covariance(rotary_folder):
-    policy = rollout.load_policy(rotary_folder, "cpu")
+    policy = load_policy(rotary_folder, "cpu")
     torch.manual_seed(1)
-    batch = rollout.sample(policy, [rollout.encode_prompt(policy, "7+8")], Sampling(8, 12))
+    batch = rollout.sample(policy, [encode_prompt(policy, "7+8")], Sampling(8, 12))
     mask, old = batch.response_mask, score_batch(policy.model, batch).logp
     advantages = torch.randn(8, 1).expand(mask.shape) * mask
     covariance = token_covariance(old, advantages, mask)
@@ -522,7 +523,7 @@ def test_the_bounds_of_clip_cov_as_quantiles_of_the_covariance(rotary_folder):
 
 def test_tokens_are_chosen_by_the_covariance_under_the_policy_as_it_is_now(rotary):
     torch.manual_seed(1)
-    batch = rollout.sample(rotary, [rollout.encode_prompt(rotary, "7+8")], Sampling(8, 12))
+    batch = rollout.sample(rotary, [encode_prompt(rotary, "7+8")], Sampling(8, 12))
     mask = batch.response_mask
     old, advantages = -5 * torch.rand(mask.shape), torch.randn(8, 1).expand(mask.shape)
     now = score(rotary.model, batch.input_ids, mask).logp.detach()
@@ -576,7 +577,7 @@ def test_a_run_draws_from_its_seed(small):
 def batch_of(policy, group_size=4, temperature=1.0):
     """Three questions, their rollouts with random rewards, and the scores of these."""
     torch.manual_seed(1)
-    prompts = [rollout.encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9")]
+    prompts = [encode_prompt(policy, q) for q in ("7+8", "1+2-3+4-5", "9-9-9")]
     rollouts = rollout.sample(policy, prompts, Sampling(group_size, 12, temperature))
     count = 3 * group_size
     rewards = (torch.rand(count) > 0.5).float()
