@@ -29,13 +29,16 @@ equal only to the same tokens.
 import cmath
 import contextvars
 import functools
-import itertools
 import math
 import operator
 import re
 import string
+import unicodedata
 import zlib
+from decimal import Context, Decimal, getcontext, localcontext
 from fractions import Fraction
+
+import precise
 
 # All work is bounded here, so that no text, however hostile, can hang or crash a training run.
 MAX_ANSWER = 2_000  # characters
@@ -46,7 +49,7 @@ MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 43
 MAX_BITS = 2**15  # of a numerator or a denominator: 2004! is exact, 9^{9^9} is beyond
 MAX_FACTORIAL = 2_500
 MAX_WORK = 2**30  # products of the two lengths of all that one call computes: some 15 ms
-MAX_DENOMINATOR = 10**6  # of a rational that may equal a float: no decimal passes for pi
+MAX_PRECISION = 1_000  # digits, where 16 are not enough to tell two numbers apart
 POINTS = 12  # tried for a pair of expressions with variables; four good ones are enough
 TOLERANCE = 1e-11
 
@@ -68,34 +71,59 @@ def words(*lines: str) -> set[str]:
     return {word for line in lines for word in line.split()}
 
 
+def words_in_order(*lines: str) -> list[str]:
+    """All words of some lines, one for each sign of a list."""
+    return " ".join(lines).split()
+
+
 def by_spelling(spellings: dict[str, str]) -> dict[str, str]:
     """{"m": "meter metre"} turned around: {"meter": "m", "metre": "m"}."""
     return {word: name for name, words in spellings.items() for word in words.split()}
 
 
 SIGNS = {  # a character that is not ASCII, and what it becomes
-    "−": "-", "–": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "±": r"\pm", "√": r"\sqrt",
-    "’": "'", "²": "^2", "³": "^3", "°": r"^\circ", "≈": r"\approx", "≤": r"\le", "≥": r"\ge",
-    "≠": r"\ne", "∪": r"\cup", "∈": r"\in", "∅": r"\emptyset", "ℝ": r"\reals", "∞": r"\infty",
-    "⌊": r"\lfloor", "⌋": r"\rfloor",
-    "π": r"\pi", "α": r"\alpha", "β": r"\beta", "θ": r"\theta", "λ": r"\lambda",
+    **dict.fromkeys("−–‑‐‒", "-"), **dict.fromkeys("×·⋅•∙∗", "*"), **dict.fromkeys("÷⁄∕", "/"),
+    "±": r"\pm", "∓": r"\mp", "√": r"\sqrt", "∛": r"\sqrt[3]", "∶": ":", "、": ",", "。": ".",
+    "≈": r"\approx", "≃": r"\approx", "≠": r"\ne", "∞": r"\infty", "…": r"\ldots", "→": r"\to",
+    **dict.fromkeys("≤⩽≦", r"\le"), **dict.fromkeys("≥⩾≧", r"\ge"), "≡": r"\equiv",
+    "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "∖": r"\setminus", "∅": r"\emptyset", "∀": r"\forall",
+    "ℝ": r"\reals", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
+    "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "∠": r"\angle",
+    "△": r"\triangle", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "°": r"^\circ",
+    **dict.fromkeys("’′", "'"), "″": "''", "µ": r"\mu", "ϕ": r"\phi", "ϵ": r"\epsilon",
+    **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f", r"\,"),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\ufe0f", ""),
 }
-IGNORED_SIGNS = '€£¥₹"'
+GREEK = "αβγδεζηθικλμνξοπρστυφχψω", words_in_order(
+    r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu",
+    r"\nu \xi o \pi \rho \sigma \tau \upsilon \phi \chi \psi \omega",
+)
+GREEK_CAPITALS = "ΓΔΘΛΞΠΣΦΨΩ", words_in_order(
+    r"\Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega"
+)
+SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni"
+SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₐₑₓₖₘₙ", "0123456789+-()aexkmn"
+VULGAR_FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+IGNORED_SIGNS = '€£¥₹"`“”'
 ALIASES = by_spelling({  # one token, and its other spellings
     "*": r"\cdot \times", "/": r"\div", "%": r"\%", ",": ";", ":": r"\colon", "'": r"\prime",
     "(": r"\langle", "[": r"\lbrack", r"\{": r"\lbrace", "|": r"\vert \lvert \rvert \mid",
     ")": r"\rangle", "]": r"\rbrack", r"\}": r"\rbrace", r"\\": r"\cr",
-    "<": r"\lt", r"\le": r"\leq \leqslant", r"\ne": r"\neq", r"\approx": r"\simeq",
+    "<": r"\lt", r"\le": r"\leq \leqslant", r"\ne": r"\neq", r"\approx": r"\simeq \approxeq",
     ">": r"\gt", r"\ge": r"\geq \geqslant", r"\to": r"\rightarrow", r"\wedge": r"\land",
     r"\emptyset": r"\varnothing", r"\reals": r"\R", r"\setminus": r"\backslash",
     r"\frac": r"\dfrac \tfrac \cfrac \sfrac \nicefrac", r"\binom": r"\dbinom \tbinom",
     r"\overline": r"\bar", r"\vec": r"\overrightarrow", "i": r"\imath", r"\mod": r"\pmod \bmod",
-    r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
+    r"\phi": r"\varphi", r"\epsilon": r"\varepsilon", r"\theta": r"\vartheta", r"\rho": r"\varrho",
+    r"\sigma": r"\varsigma", r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
 })
 CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, sizes, fonts
     r"\, \; \: \! \/ \quad \qquad ~",
     r"\( \) \[ \] $ . \boxed \fbox \mbox \displaystyle \textstyle \limits \left \right \middle",
     r"\text \textbf \mathbf \mathrm \mathit \mathcal \boldsymbol \bm \operatorname \bf \rm \it",
+    r"\tiny \scriptsize \footnotesize \small \normalsize \huge \Huge \LARGE \tt \sf \mathsf \mathtt",
+    r"\underline \textsf \texttt \textrm \textup \emph \mathop \mathbin \mathord \framebox \hline",
+    r"\blacksquare \qed \checkmark",
 ) | {r"\ "}
 
 RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv", r"\to")
@@ -104,15 +132,12 @@ OPENING = ("(", "[", "{", r"\{", r"\begin")
 CLOSING = (")", "]", "}", r"\}", r"\end")
 PARTNER = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 
-FUNCTIONS = {  # what is computed; \log without a base is natural
-    "sin": cmath.sin, "csc": lambda z: 1 / cmath.sin(z), "arcsin": cmath.asin, "sinh": cmath.sinh,
-    "cos": cmath.cos, "sec": lambda z: 1 / cmath.cos(z), "arccos": cmath.acos, "cosh": cmath.cosh,
-    "tan": cmath.tan, "cot": lambda z: 1 / cmath.tan(z), "arctan": cmath.atan, "tanh": cmath.tanh,
-    "log": cmath.log, "ln": cmath.log, "lg": cmath.log10, "exp": cmath.exp,
-}
-CONSTANTS = {r"\pi": complex(math.pi), "e": complex(math.e), "i": 1j}
+FUNCTIONS = words(  # what is computed; \log without a base is natural
+    "sin cos tan csc sec cot arcsin arccos arctan sinh cosh tanh log ln lg exp",
+)
+CONSTANTS = (r"\pi", "e", "i")
 MATHEMATICAL = {  # no words, though they are spelled with letters
-    *FUNCTIONS, "i", "j", "k", "e", "d", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det",
+    *FUNCTIONS, "inf", "i", "j", "k", "e", "d", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det",
 }
 BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
 ACCENTS = (r"\hat", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline")
@@ -145,12 +170,27 @@ CHANGING = words(  # a word after a number is what was counted (6 apples), but t
     "no not wrong incorrect false odd yes if when but perhaps maybe otherwise alternatively",
     "zero one two twos three four five six seven eight nine ten eleven twelve twenty",
 )
-SHORT_WORDS = {*UNITS, *CHANGING, "an", "the"}  # of two or three letters: no product of variables
-SEPARATORS = {"and": ",", "or": ",", "/": '"per'}  # in the text of \text{...}
+COUNTERS = "元个人种天只次本条张件名岁年月米度克块组对" + "分秒厘公里千小时斤平方立"  # 31个, 12厘米
+CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
+MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+MAGNITUDES |= {"trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7}
+NUMERALS = words_in_order(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
+    "fifteen sixteen seventeen eighteen nineteen",
+)
+TENS = words_in_order("twenty thirty forty fifty sixty seventy eighty ninety")
+SEPARATORS = {  # words that are signs
+    "and": ",", "or": ",", "/": '"per', "或": ",", "或者": ",", "和": ",", "与": ",", "及": ",",
+    **dict.fromkeys(("approximately", "approx", "about", "roughly"), r"\approx"),
+}
+SHORT_WORDS = {  # of two or three letters that are no product of variables
+    *UNITS, *CHANGING, *words("an the for all any Rs USD INR EUR GBP"),
+}
 DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
 ARTICLES = ('"a', '"an', '"the')
 OPTION = ('"option', '"Option', '"choice', '"Choice')
 
+PLAIN_INTEGER = r"\s?\{?\s?([0-9]{1,3})\s?\}?\s?"  # 8 or {8}
 REWRITINGS = (  # a pattern, tried where the text before it occurs, and what replaces it
     ("**", r"\*\*", "^"),
     ("...", r"\.\.\.", r"\\ldots "),
@@ -162,12 +202,27 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     (".m", r"(?i)\b([ap])\.m\b\.?", r"\1m"),
     ("all real", r"\ball real numbers\b", r"\\reals "),
     ("_", r"[({]([0-9A-Z]+)[)}]_", r"\1_"),  # (204)_5
+    ("{ ", r"(?<=[0-9])(?:\\text)?\{ +\}(?=[0-9])", r"\\,"),  # 1{ }000
+    ("{,", r"(?<=[0-9])\\text\{,\}(?=[0-9])", "{,}"),
+    ("{.}", r"(?<=[0-9])\{\.\}(?=[0-9])", "."),
+    (".(", r"(?<=[0-9])\.\(([0-9]+)\)", r".\\overline{\1}"),  # 0.(3)
     ("}", r"\{\s?([-+:=<>])\s?\}", r"\1"),
+    ("}", r"(?<![A-Za-z])\{\s?([A-Za-z]|\\[A-Za-z]+)\s?\}(?=\s?_)", r"\1"),  # {x}_{1}
+    ("C", rf"(?:\{{\}})?\^{PLAIN_INTEGER}C\s?_{PLAIN_INTEGER}", r"\\binom{\1}{\2} "),
+    ("C", rf"(?:\{{\}}|(?<![A-Za-z0-9}}]))_{PLAIN_INTEGER}C\s?_{PLAIN_INTEGER}", r"\\binom{\1}{\2} "),
+    ("ty", rf"(?i)\b({'|'.join(TENS)})[\s-]({'|'.join(NUMERALS[1:10])})\b", r"\1\2"),
+    ("/d", r"\bd([a-z])\s?/\s?d([a-z])\b", r"\\frac{d\1}{d\2}"),
+    ("*I", r"\*\s?I(?![A-Za-z])", "*i"),
+    ("U", r"(?<=[\])])\s?U\s?(?=[\[(])", r"\\cup "),
+    ("nswer", r"(?i)^\s*\\text\s?\{\s?(?:final )?answer\s?:([^{}]*)\}", r"\1 "),
+    ("nswer", r"(?i)^\s*(?:final )?answer\s?:", ""),
+    ("^", r"(?<=[0-9])\s?\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?o\s?\}{0,2}(?![A-Za-z])", r"^\\circ "),
     ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
     ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
-    ("\\", r"\\\s*$", ""),
+    ("\\", r"[\\\s]*\\\s*$", ""),
     (r"\not", r"\\not\s?=", r"\\ne "),
-    ("color", r"\\(?:text)?color\s?\{[^{}]*\}", ""),
+    ("color", r"\\(?:text)?color(?:box)?\s?\{[^{}]*\}", ""),
+    ("phantom", r"\\[vh]?phantom\s?\{[^{}]*\}", ""),
     (r"\left", r"\\(?:left|right)\s?\.", ""),
     ("ig", r"\\[bB]igg?[lrm]?(?![a-z])", ""),
     ("arge", r"\\[lL]arge", ""),
@@ -189,12 +244,33 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
 # ("cm), so that "even" is not read as the product e v e n. All spellings of a sign become one.
 
 FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
-TO_ASCII = {sign: text + " " for sign, text in SIGNS.items()} | dict.fromkeys(IGNORED_SIGNS, " ")
-TO_ASCII = str.maketrans(FULL_WIDTH | TO_ASCII)
+TO_ASCII = SIGNS | dict(zip(*GREEK)) | dict(zip(*GREEK_CAPITALS))
+TO_ASCII = {sign: text + " " * text[-1:].isalpha() for sign, text in TO_ASCII.items()}
+for sign in VULGAR_FRACTIONS:
+    TO_ASCII[sign] = r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", sign).split("⁄"))
+TO_ASCII = str.maketrans(FULL_WIDTH | TO_ASCII | dict.fromkeys(IGNORED_SIGNS, " "))
+RAISED, RAISED_TO_ASCII = re.compile(f"[{SUPERSCRIPTS[0]}]+"), str.maketrans(*SUPERSCRIPTS)
+LOWERED, LOWERED_TO_ASCII = re.compile(f"[{SUBSCRIPTS[0]}]+"), str.maketrans(*SUBSCRIPTS)
+# 3e+8 as a program writes it: beside an e without a sign Euler's number is written 2e-1.
+SIGNED_EXPONENT = re.compile(r"(?<=[0-9])e(?=[+-][0-9])")
+OF_A_PROGRAM = re.compile(
+    r"(?<![A-Za-z0-9.])(?: 1 | [0-9]*\.[0-9]+ | [0-9]+(?=e[+-]0*(?:[4-9]|[1-9][0-9])) )"
+    r" e[+-][0-9]{1,4} (?![A-Za-z0-9]|\.[0-9])",
+    re.VERBOSE,
+)
+ELSEWHERE = re.compile(  # what may stand around: a name, signs, a unit; no formula
+    r"(?:[A-Za-z]\s?=)? (?: [^A-Za-z\\] | \\[,;:! $%()] | \\approx )*"
+    r" (?: \\(?:text|mathrm)\b.* | [A-Za-z]{2}.* )?",
+    re.VERBOSE | re.DOTALL,
+)
 REWRITINGS = [(hint, re.compile(pattern), new) for hint, pattern, new in REWRITINGS]
 IN_A_FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
     r"\s?\{([^{}]*)\}"
+)
+RATE = re.compile(r'\\[dt]?frac\s?\{\s*"([^"]*)"\s*\}\s?\{\s*"([^"]*)"\s*\}')  # of words
+INTERVAL = re.compile(  # in either notation
+    r"(\s*(?:[a-z]\s?\\in\b)?\s*)(?:\\left\s?)?([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right\s?)?([\[\]])\s*"
 )
 MIXED = re.compile(
     r"""(?<![A-Za-z0-9.^_]) ([0-9]+)
@@ -207,14 +283,15 @@ MIXED = re.compile(
 TOKEN = re.compile(
     r"""
     (?P<grouped>  [1-9][0-9]{0,2}                                  # 1,234  1{,}234.5  1\,234
-                  (?: (?: (?:\\!)?,(?:\\!\s?)? | \{,\} | \\!\s? | \\, ) [0-9]{3} )+
+                  (?: (?: (?:\\!)?,(?:\\!\s?)? | \{,\} | \\!\s? | \\[,;:\ ] | ~ ) [0-9]{3} )+
                   (?![0-9]) (?:\.[0-9]+)?
                 | [1-9][0-9]{0,2} (?:[ ][0-9]{3})+ (?![ 0-9]) )    # 1 234 567
   | (?P<european> [1-9][0-9]{0,2} (?: (?:\.[0-9]{3})+,[0-9]+       # 1.234,5
                                     | (?:\.[0-9]{3}){2,} ) (?![0-9.,]) )
   | (?P<number>   [0-9]*\.[0-9]* \\(?:overline|bar|dot)\s? \{?[0-9]+\}?
-                | (?: [0-9]+(?:\.[0-9]+)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? )
+                | (?: [0-9]+(?:\.[0-9]+)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+(?![0-9.]*[0-9A-Za-z^]))? )
   | "(?P<quoted>  [^"]*)"
+  | (?P<chinese>  [\u4e00-\u9fff]+)
   | (?P<letters>  [A-Za-z]+)
   | (?P<sign>     \\[A-Za-z]+ | \\?. )
     """,
@@ -223,25 +300,31 @@ TOKEN = re.compile(
 
 
 @functools.lru_cache(maxsize=1024)
-def tokenize(text: str) -> tuple[str, ...]:
+def tokenize(text: str, beside_e: bool = False) -> tuple[str, ...]:
     r"""Cut an answer into tokens with all clutter gone. Raises Limit where there are too many.
+
+    `beside_e` tells that it is compared with what holds Euler's number: there 2.5e-1 holds it too.
 
     >>> tokenize(r"$\left(\dfrac{1}{2},\, 1{,}000\text{ cm}\right)$.")
     ('(', '\\frac', '{', '1', '}', '{', '2', '}', ',', '1000', '"cm', ')')
     """
     if len(text) > MAX_ANSWER:
         raise Limit
+    if not (ELSEWHERE.fullmatch(OF_A_PROGRAM.sub("", text)) and not beside_e):
+        text = SIGNED_EXPONENT.sub("e ", text)
     tokens, depth = [], 0
     for match in TOKEN.finditer(respell(text)):
         kind, token = match.lastgroup, match[match.lastgroup]
-        if kind in ("grouped", "european") and depth > 0 and not re.search(r"[{\\]", token):
-            tokens += re.split("(,)", token)  # (100,200) is a point
+        if kind in ("grouped", "european") and is_list(match, depth):
+            tokens += re.split("(,)", token)
         elif kind == "grouped":
             tokens.append(re.sub(r"[^0-9.]", "", token))
         elif kind == "european":
             tokens.append(token.replace(".", "").replace(",", "."))
         elif kind == "letters":
             tokens += spell(token)
+        elif kind == "chinese":
+            tokens.append(SEPARATORS.get(token, '"' + token))
         elif kind == "quoted":
             words = re.findall(r"[A-Za-z-]+|[0-9]+|\S", token)
             tokens += [SEPARATORS.get(w, '"' + w if w[0].isalpha() else w) for w in words]
@@ -259,12 +342,46 @@ def tokenize(text: str) -> tuple[str, ...]:
     return tuple(t for t, after in zip(tokens, [*tokens[1:], ""]) if (t, after) != (",", ","))
 
 
+def is_list(match: re.Match, depth: int) -> bool:
+    """Whether commas that could group digits do not: in (100,200), and in 27,54,108,135."""
+    if re.search(r"[{\\~]", match[0]) or "," not in match[0]:
+        return False
+    around = (
+        match.string[max(0, match.start() - 2) : match.start()],
+        match.string[match.end() :][:2],
+    )
+    return depth > 0 or bool(re.fullmatch("[0-9],", around[0]) or re.fullmatch(",[0-9]", around[1]))
+
+
 def respell(text: str) -> str:
     """The text in ASCII, with words in quotes, mixed numbers as sums, and one spelling of much."""
-    text = text.replace('"', " ") if text.isascii() else text.translate(TO_ASCII)
+    text = text.replace('"', " ").replace("`", " ") if text.isascii() else to_ascii(text)
     for hint, pattern, new in REWRITINGS:
         text = pattern.sub(new, text) if hint in text else text
-    return MIXED.sub(add_mixed, IN_A_FONT.sub(quote_words, text))
+    if "[" in text or "]" in text:
+        text = face_inward(text)
+    text = IN_A_FONT.sub(quote_words, text)
+    if '"' in text and "frac" in text:
+        text = RATE.sub(r' "\1 per \2" ', text)
+    return MIXED.sub(add_mixed, text)
+
+
+def to_ascii(text: str) -> str:
+    """Signs, letters, raised and lowered digits as LaTeX; what is not known stays."""
+    text = RAISED.sub(lambda run: f"^{{{run[0].translate(RAISED_TO_ASCII)}}}", text)
+    text = LOWERED.sub(lambda run: f"_{{{run[0].translate(LOWERED_TO_ASCII)}}}", text)
+    return text.translate(TO_ASCII)
+
+
+def face_inward(text: str) -> str:
+    r"""]0, 1] is (0, 1], where all of a union are intervals that may be written so."""
+    pieces = [INTERVAL.fullmatch(piece) for piece in text.split(r"\cup")]
+    if not all(pieces):
+        return text
+    return r"\cup".join(
+        piece[1] + ("(" if piece[2] == "]" else "[") + piece[3] + (")" if piece[4] == "[" else "]")
+        for piece in pieces
+    )
 
 
 def quote_words(match: re.Match) -> str:
@@ -284,7 +401,7 @@ def add_mixed(match: re.Match) -> str:
 def spell(letters: str) -> list[str]:
     """A run of letters is a function, a separator, a word, or a product of variables."""
     if letters in MATHEMATICAL and len(letters) > 1:
-        return [r"\infty" if letters == "infinity" else "\\" + letters]
+        return [r"\infty" if letters in ("inf", "infinity") else "\\" + letters]
     if letters[:-1] in FUNCTIONS:  # sinx
         return ["\\" + letters[:-1], letters[-1]]
     if letters in SEPARATORS:
@@ -343,9 +460,14 @@ NAME = re.compile(  # or a ratio of two, or a tuple
     rf"{ONE_NAME} (?: : {ONE_NAME})? | \( {ONE_NAME} (?: , {ONE_NAME}){{1,5}} \)", re.VERBOSE
 )
 CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
-    rf"(?i)(?:{'|'.join(sorted(CHANGING))}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z-].*)"
+    rf"(?i)(?:{'|'.join(sorted(CHANGING))}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
 )
-CALCULATED = {"^", "-", "*", "/", r"\sqrt", "!"}  # x^2 = 7 does not say what x is
+VALUE_OF_WORD = {'"' + word: value for value, word in enumerate(NUMERALS)}  # "seven": 7
+for value, tens in enumerate(TENS, start=2):
+    VALUE_OF_WORD['"' + tens] = 10 * value
+    VALUE_OF_WORD |= {f'"{tens}{NUMERALS[n]}': 10 * value + n for n in range(1, 10)}
+VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
+CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
 
 
 @functools.lru_cache(maxsize=1024)
@@ -369,7 +491,7 @@ def read(tokens: list[str]) -> tuple:
         read_group          {...}, \{1, 2\}, \{x : x > 2\}
         read_list           1, 2     \pm 2     x = 1, 2     k\pi, k \in \mathbb{Z}
         read_relation       x = 3    1 < x \le 2    \approx 0.33
-        read_parts          A \cup B, a list; 3 : 4, a tuple
+        read_parts          A \cup B, a list; A \setminus \{1\}; 3 : 4, a tuple
         read_environment    \begin{cases}..., a list; \begin{pmatrix}..., a tuple
         read_brackets       (1, 2)   [0, 1)   P(3, -4)   (7)
         read_reals          \reals   \reals \setminus \{0\}   \infty
@@ -411,12 +533,23 @@ def read_list(tokens: list[str]) -> tuple | None:
     told = [item for item in items if r"\in" not in item or r"\mathbb" not in item]
     if len(told) == 1:  # k \pi, k \in \mathbb{Z}
         return read(told[0])
-    name, *first = split(items[0], "=")
-    if len(first) == 1 and is_name(name) and not any("=" in item for item in items[1:]):
-        values = ("list", tuple(map(read, [first[0], *items[1:]])))  # n = 2, 3, 4
-        return ("relation", ("=",), (read(name), values), (True, False))
+    name, *numbers = split(items[0], r"\in")
+    if (
+        numbers == [[r"\reals"]]
+        and is_name(name)
+        and all("".join(name) in "".join(item) for item in items[1:2])
+    ):
+        return read(tokens[len(items[0]) + 1 :])  # x \in \reals, x \ne 2
+    for sign in ("=", r"\ne"):  # n = 2, 3, 4
+        name, *first = split(items[0], sign)
+        others = [token for item in items[1:] for token in item]
+        if len(first) == 1 and is_name(name) and set(RELATIONS).isdisjoint(others):
+            values = ("list", tuple(map(read, [first[0], *items[1:]])))
+            return ("relation", (sign,), (read(name), values), (True, False))
     values = tuple(map(read, items))
-    return between(*values) if len(values) == 2 else ("list", values)
+    return (
+        (between(*values) if len(values) == 2 else None) or restricted(values) or ("list", values)
+    )
 
 
 def read_relation(tokens: list[str]) -> tuple | None:
@@ -431,8 +564,8 @@ def read_relation(tokens: list[str]) -> tuple | None:
     if all(sign in FLIPPED for sign in signs):
         sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
     names = [is_name(side) for side in sides]
-    if signs == ["="] and not any(names):
-        names = [is_description(sides[0]), False]
+    if set(signs) == {"="} and not any(names):
+        names[0] = is_description(sides[0])
     values = [read(without_argument(side) if name else side) for side, name in zip(sides, names)]
     if signs == [r"\approx"]:
         values[1] = with_slack(values[1], sides[1])
@@ -445,6 +578,12 @@ def read_relation(tokens: list[str]) -> tuple | None:
 def read_parts(tokens: list[str]) -> tuple | None:
     if len(parts := split(tokens, r"\cup")) > 1:
         return ("list", tuple(map(read, parts)))
+    parts = split(tokens, r"\setminus")
+    if len(parts) == 1 and "-" in tokens and tokens[-1] == r"\}":  # (0,2) - \{1\}
+        parts = split(tokens, "-")
+        parts = parts if parts[-1][:1] == [r"\{"] else []
+    if len(parts) == 2 and all(parts):
+        return without_points(*map(read, parts)) or as_text(tokens)
     if len(parts := split(tokens, ":")) > 1:
         return ("tuple", ":", tuple(map(read, parts)))
     return None
@@ -476,8 +615,7 @@ def read_reals(tokens: list[str]) -> tuple | None:
     if tokens == [r"\reals"]:
         return ("tuple", "()", LINE)
     if tokens[0] == r"\reals":
-        excluded = tokens[1] == r"\setminus" and reals_without(read(tokens[2:]))
-        return excluded or as_text(tokens)
+        return as_text(tokens)
     if tokens[-1] == r"\infty" and tokens[:-1] in ([], ["+"], ["-"]):
         return ("infinity", tokens[0] == "-")
     return None
@@ -489,7 +627,8 @@ def read_quantity(tokens: list[str]) -> tuple | None:
         term = reader.sum()
         varies = has_symbols(term)
         unit = read_unit(reader.rest(), r"\$" in tokens[:2], varies)
-        return ("number", term if varies else Evaluation().value(term), unit, 0)
+        value = None if varies else Evaluation().value(term)
+        return ("number", value if isinstance(value, Fraction) else term, unit, 0)
     except OverflowError as error:
         raise Limit from error
     except (ValueError, ArithmeticError):
@@ -522,7 +661,7 @@ def unit_of(word: str) -> str | None:
 
 def both_signs(tokens: list[str]) -> list[list[str]]:
     r"""a \pm b as a + b and a - b."""
-    if r"\pm" not in tokens:
+    if r"\pm" not in tokens and r"\mp" not in tokens:
         return [tokens]
     signs = ({r"\pm": "+", r"\mp": "-"}, {r"\pm": "-", r"\mp": "+"})
     return [[sign.get(token, token) for token in tokens] for sign in signs]
@@ -534,8 +673,16 @@ def is_name(tokens: list[str]) -> bool:
 
 
 def is_description(tokens: list[str]) -> bool:
-    r"""Whether the left side of an equation says in letters what the right side is: a+b, \cos A."""
-    return (CALCULATED | DENIALS).isdisjoint(tokens) and not re.search(r"[0-9]", "".join(tokens))
+    r"""Whether the left side of an equation says in letters what the right side is.
+
+    So say a+b, \cos A, 2m+n and AB^2; x^2 and 2x do not, they are to be solved for x.
+    """
+    if not (CALCULATED | DENIALS).isdisjoint(tokens):
+        return False
+    letters = [token for token in tokens if len(token) == 1 and token.isalpha()]
+    if "^" in tokens or re.search("[0-9]", "".join(tokens)):
+        return len(set(letters)) > 1 and all(len(t) == 1 or t[0] in '"\\' for t in tokens)
+    return True
 
 
 def without_argument(name: list[str]) -> list[str]:
@@ -544,15 +691,27 @@ def without_argument(name: list[str]) -> list[str]:
 
 
 def with_slack(value: tuple, tokens: list[str]) -> tuple:
-    """A rounded number stands for all that rounds to it: half a unit of its last place."""
-    places = [len(token.partition(".")[2]) for token in tokens if token[-1].isdigit()]
-    if value[0] != "number" or len(places) != 1:
+    r"""A rounded number stands for all that rounds to it: half a unit of its last place.
+
+    That is so from three significant digits on, or two behind the point: \approx 1 is only 1.
+    """
+    stated = [token for token in tokens if token[0].isdigit() or token[0] == "."]
+    if value[0] != "number" or not stated or has_symbols(value[1]):
         return value
-    return (*value[:3], 0.5 * 10.0 ** -places[0])
+    mantissa = re.split("[eE]", stated[0])[0]
+    whole, _, decimals = mantissa.partition(".")
+    digits = (whole + decimals).lstrip("0")
+    is_power_of_ten = stated[1:2] == ["10"] and "^" in tokens and len(stated) == 3
+    if not mantissa.replace(".", "").isdigit() or (len(stated) > 1 and not is_power_of_ten):
+        return value
+    if len(digits) < 3 and not (len(digits) == len(decimals) == 2):
+        return value
+    scale = abs(Evaluation().value(value[1]) / decimal(mantissa))
+    return (*value[:3], 0.5 * 10.0 ** -len(decimals) * float(scale))
 
 
-def between(a: tuple, b: tuple) -> tuple:
-    """Two bounds as one relation: x > 1 and x < 3 is 1 < x < 3. Else the list of the two."""
+def between(a: tuple, b: tuple) -> tuple | None:
+    """Two bounds as one relation: x > 1 and x < 3 is 1 < x < 3. None where they are no such."""
     for low, high in ((a, b), (b, a)):
         if low[0] != "relation" or high[0] != "relation":
             break
@@ -566,20 +725,63 @@ def between(a: tuple, b: tuple) -> tuple:
             and sides[0][1] < sides[2][1]
         ):
             return ("relation", signs, sides, (False, True, False))
-    return ("list", (a, b))
+    return None
+
+
+def restricted(values: tuple) -> tuple | None:
+    r"""x \in S with some points taken out: 0 < x < 3, x \ne 1. None where it is no such list."""
+    excluded = [value for value in values if value[:2] == ("relation", (r"\ne",)) and value[3][0]]
+    others = [value for value in values if value not in excluded]
+    if not excluded or len(others) != 1 or others[0][0] != "relation":
+        return None
+    named = {side for value in values for side, name in zip(value[2], value[3]) if name}
+    left = without_name(others[0])
+    for value in excluded:
+        left = left and without_points(left, value[2][1])
+    if left is None or len(named) != 1:
+        return None
+    return ("relation", (r"\in",), (named.pop(), left), (True, False))
 
 
 def rational(*values: tuple) -> bool:
     return all(value[0] == "number" and isinstance(value[1], Fraction) for value in values)
 
 
-def reals_without(points: tuple) -> tuple | None:
-    """The open intervals between excluded numbers: all but 3 is (-oo,3) u (3,oo)."""
+def without_points(intervals: tuple, points: tuple) -> tuple | None:
+    """An interval or a union without some numbers: (0,2) without 1 is (0,1) u (1,2)."""
     points = points[1] if points[0] == "list" else (points,)
-    if not rational(*points):
+    pieces = list(intervals[1]) if intervals[0] == "list" else [intervals]
+    if not rational(*points) or not all(map(is_interval, pieces)):
         return None
-    ends = (LINE[0], *sorted(points, key=lambda point: point[1]), LINE[1])
-    return ("list", tuple(("tuple", "()", pair) for pair in itertools.pairwise(ends)))
+    for point in sorted(points, key=position):
+        pieces = [part for piece in pieces for part in without_point(piece, point)]
+    return ("list", tuple(pieces)) if len(pieces) > 1 else pieces[0] if pieces else None
+
+
+def without_point(interval: tuple, point: tuple) -> list[tuple]:
+    """The one or two intervals that are left, or none."""
+    _, brackets, (low, high) = interval
+    where = position(point)
+    if position(low) < where < position(high):
+        left, right = brackets[0] + ")", "(" + brackets[1]
+        return [("tuple", left, (low, point)), ("tuple", right, (point, high))]
+    opening = "(" if where == position(low) else brackets[0]
+    closing = ")" if where == position(high) else brackets[1]
+    return [("tuple", opening + closing, (low, high))]
+
+
+def is_interval(value: tuple) -> bool:
+    """Whether it is a tuple of two rational or infinite ends, the lower first."""
+    if value[0] != "tuple" or value[1] not in ("()", "[]", "[)", "(]") or len(value[2]) != 2:
+        return False
+    low, high = value[2]
+    ends_are_known = all(end[0] == "infinity" or rational(end) for end in value[2])
+    return ends_are_known and position(low) < position(high)
+
+
+def position(end: tuple):
+    """Where on the real line an end of an interval is."""
+    return end[1] if end[0] == "number" else -math.inf if end[1] else math.inf
 
 
 # ---- Arithmetic: tokens -> term ------------------------------------------------------------------
@@ -675,7 +877,7 @@ class Reader:
                     break  # a unit
                 self.at += 1
                 self.name()
-                base = ("*", base, complex(math.pi / 180))
+                base = ("*", base, ("/", (r"\pi",), Fraction(180)))
             elif self.take() == "!":
                 base = ("!", base)
             else:
@@ -691,8 +893,10 @@ class Reader:
                 raise ValueError("brackets do not match")
             self.in_bars = outside
             return inside if token in ("(", "[", "{") else (token, inside)
-        if token[0] in ".0123456789":
-            return decimal(token) if self.peek() != "_" else self.symbol(token)
+        if token[0] in ".0123456789" and self.peek() in ("_", '"base'):
+            return self.symbol(token)
+        if token[0] in ".0123456789" or token.lower() in VALUE_OF_WORD:
+            return self.number(token)
         if token in (r"\frac", r"\binom"):
             return ("/" if token == r"\frac" else token, self.argument(), self.argument())
         if token == r"\sqrt":
@@ -701,7 +905,7 @@ class Reader:
         if token[0] == "\\" and token[1:] in FUNCTIONS:
             return self.function(token[1:])
         if token in CONSTANTS and self.peek() != "_":
-            return CONSTANTS[token]
+            return (token,)
         if token in BOUNDED:  # its bounds become a part of its name
             while self.peek() in ("_", "^"):
                 token += self.take() + self.name()
@@ -709,6 +913,13 @@ class Reader:
         if begins_value(token) or (token[0] == '"' and len(token) == 2):
             return self.symbol(token.removeprefix('"'))
         raise ValueError("no value begins here")
+
+    def number(self, token: str) -> Fraction:
+        """12, seven, or 1.5 million."""
+        value = VALUE_OF_WORD.get(token.lower()) or decimal(token.lower())
+        while self.peek()[1:].lower() in MAGNITUDES:
+            value *= MAGNITUDES[self.take()[1:].lower()]
+        return Fraction(value)
 
     def argument(self):
         if self.peek().isdigit():  # one digit, the others are left: \frac12
@@ -727,7 +938,12 @@ class Reader:
         self.in_function = outside
         if exponent == signed("-", Fraction(1)) and "arc" + name in FUNCTIONS:
             return ("arc" + name, argument)
-        term = (name, argument) if base is None else ("/", ("log", argument), ("log", base))
+        if base is not None:
+            term = ("/", ("log", argument), ("log", base))
+        elif name == "tanh":  # it is 1 but for what cosh 99 shows
+            term = ("/", ("sinh", argument), ("cosh", argument))
+        else:
+            term = (name, argument)
         return term if exponent is None else ("^", term, exponent)
 
     def symbol(self, name: str):
@@ -736,12 +952,17 @@ class Reader:
         if name == r"\overline":
             name, applied = name + self.name(), False  # abc, the digits of a number
         argument = [self.argument()] if applied else []
-        while self.peek() in ("_", "'"):
-            name += self.take()
-            name += self.name() if name[-1] == "_" else ""
-        following = self.tokens[self.at : self.at + 3]
-        if following[::2] == ["(", ")"] and following[1].isdigit():
-            name += self.name()  # I(0) is no product with 0
+        while self.peek() in ("_", "'", '"base'):
+            sign = self.take()
+            name += "'" if sign == "'" else "_" + self.name()
+        inside = self.tokens[self.at + 1 : self.at + 2]
+        is_value = "0" in inside or name not in VARIABLES
+        if (
+            self.tokens[self.at : self.at + 3] == ["(", *inside, ")"]
+            and inside[0].isdigit()
+            and is_value
+        ):
+            name += self.name()  # I(0) and f(3) are no products, x(3) is
         return (name, *argument) if argument else ("symbol", name)
 
     def name(self) -> str:
@@ -750,9 +971,14 @@ class Reader:
         while True:
             token = self.take()
             depth += (token in ("{", "(")) - (token in ("}", ")"))
-            text += "" if token in ("{", "}", "(", ")") else token
+            text += "" if token in ("{", "}", "(", ")", '"base') else digits_of(token)
             if depth <= 0:
                 return text
+
+
+def digits_of(token: str) -> str:
+    """The digits of a numeral in words, any other token as it is."""
+    return str(VALUE_OF_WORD.get(token.lower(), token))
 
 
 def signed(sign: str, term):
@@ -784,15 +1010,18 @@ def decimal(token: str) -> Fraction:
 
 
 class Evaluation:
-    """The value of a term at one point: a Fraction while rational, else a complex.
+    """The value of a term at one point: a Fraction while rational, else a complex number.
 
-    There a symbol stands for a pseudo-random Fraction that its name and the point decide: between
-    0.3 and 2.3, ten times that or a tenth, at every other point perhaps negative. `left_reals`
-    tells that a root or a logarithm was not real, where two spellings may be on different branches.
+    Complex numbers and their functions are those of `field`: of cmath, or of precise in the digits
+    of the decimal context. A symbol stands for a pseudo-random Fraction that its name and the point
+    decide: between 0.3 and 2.3, ten times that or a tenth, at every other point perhaps negative.
+    `left_reals` tells that a root or a logarithm was not real, where two spellings may be on
+    different branches; `spread`, how many digits before or behind the point were computed with.
     """
 
-    def __init__(self, point: int = 0):
-        self.point, self.left_reals = point, False
+    def __init__(self, point: int = 0, field=cmath):
+        self.point, self.operators = point, OPERATORS[field]
+        self.left_reals, self.spread = False, 0
 
     def value(self, term):
         """Raises Limit, or ArithmeticError or ValueError where there is no value."""
@@ -802,25 +1031,46 @@ class Evaluation:
         if name == "symbol":
             return pseudo_random(parts[0], self.point)
         numbers = [self.value(part) for part in parts]
-        if name not in OPERATORS:
+        if name in ROUNDED and has_symbols(term):
+            name = name + " of what varies"
+        if name not in self.operators:
             return pseudo_random(" ".join([name, *map(canonical, numbers)]))
-        value = OPERATORS[name](*numbers)
-        above = below = 0
+        value = self.operators[name](*numbers)
+        if isinstance(value, complex) and value and not 1e-150 < abs(value) < 1e150:
+            raise OverflowError  # infinite, or rounded to nothing
+        self.count(value, numbers)
+        self.left_reals |= not is_real(value) and all(map(is_real, numbers))
+        return value
+
+    def count(self, value, numbers: list) -> None:
+        """Add one operation to the work of this call."""
         if isinstance(value, Fraction):
             above, below = value.numerator.bit_length(), value.denominator.bit_length()
-        elif value and not 1e-150 < abs(value) < 1e150:  # infinite, or rounded to nothing
-            raise OverflowError
-        WORK.set(WORK.get() + max(above, 350) * max(below, 350))
+            work = max(above, 350) * max(below, 350)
+        elif isinstance(value, complex):
+            above, below, work = 0, 0, 350**2
+            self.spread = max(self.spread, *map(magnitude, [value, *numbers]))
+        else:
+            above, below, work = 0, 0, getcontext().prec ** 3
+        WORK.set(WORK.get() + work)
         if WORK.get() > MAX_WORK:
             raise Limit
         if max(above, below) > MAX_BITS:
             raise OverflowError
-        self.left_reals |= not is_real(value) and all(map(is_real, numbers))
-        return value
+
+
+def magnitude(value) -> int:
+    """The decimal digits before or behind the point, whichever are more."""
+    if isinstance(value, Fraction):
+        return max(value.numerator.bit_length(), value.denominator.bit_length()) * 3 // 10
+    return abs(int(math.log10(abs(value)))) if value else 0
 
 
 def is_real(value) -> bool:
-    return isinstance(value, Fraction) or abs(value.imag) <= TOLERANCE * abs(value)
+    if isinstance(value, Fraction) or not value.imag:
+        return True
+    value = complex(value)
+    return abs(value.imag) <= TOLERANCE * abs(value)
 
 
 def has_symbols(term) -> bool:
@@ -838,34 +1088,96 @@ def canonical(value) -> str:
     """A number as text, the same however it was computed."""
     if isinstance(value, Fraction):
         return f"{value.numerator:x}/{value.denominator:x}"
+    digits, least = (9, 1e-12) if isinstance(value, complex) else (25, 1e-20)
     parts = (value.real, value.imag)
-    return " ".join(f"{part if abs(part) > 1e-12 else 0.0:.9g}" for part in parts)
+    return " ".join(f"{part if abs(part) > least else 0.0:.{digits}g}" for part in parts)
 
 
-def power(a, b):
-    """a^b, exact for integer b; real for a negative a where b has an odd denominator."""
-    if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1:
+def arithmetic(field) -> dict:
+    """{name: what computes it} in the complex numbers of cmath or of precise."""
+
+    def power(a, b):
+        """a^b, exact for integer b; real for a negative a where b has an odd denominator."""
+        if isinstance(b, Fraction) and (value := rational_power(a, b)) is not None:
+            return value
+        if isinstance(b, Fraction) and b.denominator % 2 and is_real(a) and complex(a).real < 0:
+            return (-1) ** b.numerator * power(-a, b)
+        if b == Fraction(1, 2):
+            return field.sqrt(a)
+        exponent = b * field.log(a)
+        if abs(exponent.real) > 300:
+            raise OverflowError
+        return field.exp(exponent)
+
+    return {
+        "+": operator.add,
+        "*": operator.mul,
+        "/": operator.truediv,
+        "^": power,
+        "|": modulus,
+        "!": factorial,
+        r"\binom": binomial,
+        r"\lfloor": lambda x: rounded(x, math.floor),
+        r"\lceil": lambda x: rounded(x, math.ceil),
+        r"\pi": lambda: field.acos(-1),
+        "e": lambda: field.exp(1),
+        "i": lambda: field.sqrt(-1),
+        "sin": field.sin,
+        "cos": field.cos,
+        "tan": field.tan,
+        "log": field.log,
+        "ln": field.log,
+        "csc": lambda z: 1 / field.sin(z),
+        "sec": lambda z: 1 / field.cos(z),
+        "cot": lambda z: 1 / field.tan(z),
+        "exp": field.exp,
+        "lg": field.log10,
+        "arcsin": field.asin,
+        "arccos": field.acos,
+        "arctan": field.atan,
+        "sinh": field.sinh,
+        "cosh": field.cosh,
+    }
+
+
+def rational_power(a, b: Fraction) -> Fraction | None:
+    """a^b where it is rational because b is an integer or a is 0 or a square, else None."""
+    if a == 0 and b > 0:
+        return Fraction(0)
+    if not isinstance(a, Fraction):
+        return None
+    if b.denominator == 1:
         if abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) > 2 * MAX_BITS:
             raise OverflowError
         return a ** int(b)
-    if a == 0 and isinstance(b, Fraction) and b > 0:
-        return a
-    if isinstance(b, Fraction) and b.denominator % 2 and is_real(a) and complex(a).real < 0:
-        return (-1) ** b.numerator * power(-a, b)
-    exponent = b * cmath.log(a)
-    if abs(exponent.real) > 300:
-        raise OverflowError
-    return cmath.exp(exponent)
+    if b == Fraction(1, 2) and a > 0:
+        root = Fraction(math.isqrt(a.numerator), math.isqrt(a.denominator))
+        return root if root * root == a else None
+    return None
 
 
 def modulus(a):
-    return abs(a) if isinstance(a, Fraction) else complex(abs(a))
+    return abs(a) if isinstance(a, Fraction) else type(a)(abs(a))
+
+
+def rounded(a, to_integer):
+    """a rounded up or down, where it is real; what is an integer but for an error stays it."""
+    if not is_real(a):
+        raise ValueError("no real number")
+    real = a if isinstance(a, Fraction) else a.real
+    near = round(real)
+    is_integer = not isinstance(a, Fraction) and abs(real - near) < (
+        1e-9 if isinstance(a, complex) else 1e-20
+    )
+    return Fraction(near if is_integer else to_integer(real))
 
 
 def factorial(a):
     """n!, or the gamma function of a + 1 where a variable is sampled off the integers."""
     if not isinstance(a, Fraction) or a.denominator > 1 or a < 0:
-        return complex(math.gamma(a.real + 1)) if is_real(a) else math.nan
+        if not is_real(a):
+            raise ValueError("no real number")
+        return complex(math.gamma(a.real + 1))
     if a > MAX_FACTORIAL:
         raise OverflowError
     return Fraction(math.factorial(int(a)))
@@ -882,8 +1194,8 @@ def binomial(n, k):
     return factorial(n) / factorial(k) / factorial(n - k)
 
 
-OPERATORS = {"+": operator.add, "*": operator.mul, "/": operator.truediv, "^": power}
-OPERATORS |= {"|": modulus, "!": factorial, r"\binom": binomial, **FUNCTIONS}
+OPERATORS = {field: arithmetic(field) for field in (cmath, precise)}
+ROUNDED = (r"\lfloor", r"\lceil")  # computed for constants; at sampled points they say too little
 
 
 def same_number(x, y, slack: float = 0) -> bool:
@@ -895,12 +1207,18 @@ def same_number(x, y, slack: float = 0) -> bool:
     varies = has_symbols(x) or has_symbols(y)
     good, elsewhere = 0, []
     for point in range(POINTS if varies else 1):
-        evaluation = Evaluation(point)
+        one, other = Evaluation(point), Evaluation(point)
         try:
-            agree = close(evaluation.value(x), evaluation.value(y), slack, exact=not varies)
+            p, q = one.value(x), other.value(y)
+            left_reals = varies and (one.left_reals or other.left_reals)
+            agree = close(p, q, slack)
+            if not slack and not left_reals and good == 0 and (agree or not varies):
+                sizes = [magnitude(value) for value in (p, q) if isinstance(value, Fraction)]
+                spread = max(one.spread, other.spread, *sizes)
+                agree = close_in_all_digits(x, y, point, spread, otherwise=agree)
         except (ArithmeticError, ValueError):
             continue
-        if varies and evaluation.left_reals:
+        if left_reals:
             elsewhere.append(agree)
         elif not agree:
             return False
@@ -909,15 +1227,31 @@ def same_number(x, y, slack: float = 0) -> bool:
     return good > varies or (good + len(elsewhere) > varies and all(elsewhere))
 
 
-def close(p, q, slack: float, exact: bool) -> bool:
-    """Whether two numbers agree; exact: they are constants, and no decimal may pass for a root."""
-    if slack:
-        return abs(p - q) <= slack * (1 + 1e-9)
+def close(p, q, slack: float = 0) -> bool:
+    """Whether two numbers agree: exactly if they are rational, else relative to TOLERANCE."""
+    if slack and abs(p - q) <= slack * (1 + 1e-9):
+        return True
     if isinstance(p, Fraction) and isinstance(q, Fraction):
         return p == q
-    if exact and any(isinstance(v, Fraction) and v.denominator > MAX_DENOMINATOR for v in (p, q)):
-        return False
     return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
+
+
+def close_in_all_digits(x, y, point: int, spread: int, otherwise: bool) -> bool:
+    """Whether two terms agree to 45 digits of the smallest number among what is computed.
+
+    `otherwise` where one holds what only a float can compute, such as (1/2)!.
+    """
+    digits = 100 + 2 * spread
+    if digits > MAX_PRECISION:
+        return False
+    with localcontext(Context(prec=digits)):
+        try:
+            p, q = (Evaluation(point, precise).value(term) for term in (x, y))
+            if isinstance(p, Fraction) and isinstance(q, Fraction):
+                return p == q
+            return abs(precise.number(p) - q) <= Decimal(10) ** -(45 + spread)
+        except TypeError:  # a float among precise numbers
+            return otherwise
 
 
 # ---- Comparing: two values -> bool ---------------------------------------------------------------
@@ -935,7 +1269,12 @@ def is_equivalent(answer: str, gold: str) -> bool:
     """
     WORK.set(0)
     try:
-        return answer.split() == gold.split() or same_tokens(tokenize(answer), tokenize(gold))
+        if answer.split() == gold.split():
+            return True
+        left, right = tokenize(answer), tokenize(gold)
+        if ("e" in left) != ("e" in right):
+            left, right = tokenize(answer, "e" in right), tokenize(gold, "e" in left)
+        return same_tokens(left, right)
     except (Limit, RecursionError):
         return False
 
@@ -980,6 +1319,13 @@ def same(a: tuple, b: tuple) -> bool:
     """Whether two values are equal."""
     if a == b:
         return True
+    one, other = assignments(a), assignments(b)
+    if one and other:
+        return same_assignments(one, other)
+    if (one or other) and (b if one else a)[0] == "list":
+        return are_values_of((b if one else a)[1], one or other)
+    if (one or other) and (b if one else a)[:2] == ("tuple", "()") and "list" in (a[0], b[0]):
+        return are_values_of((b if one else a)[2], one or other)
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
     if "number" in (a[0], b[0]):
@@ -1003,6 +1349,32 @@ def as_number(value: tuple) -> tuple:
     return value
 
 
+def assignments(value: tuple) -> dict:
+    """{the name: its value} of x = 3, y = 4 and of (x, y) = (3, 4); {} of any other value."""
+    relations = value[1] if value[0] == "list" else (value,)
+    if any(part[:2] != ("relation", ("=",)) or not part[3][0] for part in relations):
+        return {}
+    pairs = [part[2] for part in relations]
+    if len(pairs) == 1 and pairs[0][0][0] == "tuple" and pairs[0][1][:2] == pairs[0][0][:2]:
+        names, values = pairs[0][0][2], pairs[0][1][2]
+        pairs = list(zip(names, values)) if len(names) == len(values) else []
+    found = dict(pairs)
+    return found if len(found) == len(pairs) > 1 else {}
+
+
+def same_assignments(a: dict, b: dict) -> bool:
+    """Whether the same names have the same values, in whatever order."""
+    return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+
+
+def are_values_of(items: tuple, named: dict) -> bool:
+    """Whether (3, 4) or 3, 4 are the values of y = 4, x = 3: in the order of the alphabet."""
+    names = list(named)
+    if all(re.fullmatch("[A-Za-z](_.*)?", show(name)) for name in names):
+        names.sort(key=show)
+    return in_order(tuple(named[name] for name in names), items)
+
+
 def in_order(a: tuple, b: tuple) -> bool:
     """Whether the items of two tuples are equal one by one."""
     return len(a) == len(b) and all(map(same, a, b))
@@ -1024,13 +1396,12 @@ def same_quantity(a: tuple, b: tuple) -> bool:
     (_, x, unit_x, slack_x), (_, y, unit_y, slack_y) = a, b
     if unit_x and unit_y and unit_x != unit_y:
         return False
-    slack = max(slack_x, slack_y)
-    if (agree := same_number(x, y, slack)) or unit_x == unit_y:
+    if (agree := same_number(x, y, max(slack_x, slack_y))) or unit_x == unit_y:
         return agree
     percent = Fraction(1, 100)
-    return (unit_x == "%" and same_number(("*", x, percent), y, slack)) or (
-        unit_y == "%" and same_number(x, ("*", y, percent), slack)
-    )
+    if unit_x == "%":
+        return same_number(("*", x, percent), y, max(slack_x / 100, slack_y))
+    return unit_y == "%" and same_number(x, ("*", y, percent), max(slack_x, slack_y / 100))
 
 
 UNDIRECTED = {"=", r"\ne"}  # the sides may change places
@@ -1058,7 +1429,7 @@ def without_name(relation: tuple) -> tuple | None:
     if signs == (r"\in",) and names[0]:
         return sides[1]
     if signs == (r"\ne",) and names[0]:
-        return reals_without(sides[1])
+        return without_points(("tuple", "()", LINE), sides[1])
     if set(signs) <= {"<", r"\le"} and len(sides) <= 3 and any(names):
         if len(sides) == 2:  # x < 3 is -oo < x < 3
             sides = (LINE[0], *sides) if names[0] else (*sides, LINE[1])
@@ -1095,6 +1466,8 @@ def show(value) -> str:
     >>> show(parse(r"\{1, x < 2\}")), show(parse("2x + 1 cm"))
     ('in any order: 1, x < 2', '((2 * x) + 1) cm')
     """
+    if isinstance(value, tuple) and value[0] == "number" and not has_symbols(value[1]):
+        value = (*value[:1], Evaluation().value(value[1]), *value[2:])
     if isinstance(value, complex):
         return f"{value:.6g}" if value.imag else f"{value.real:.15g}"
     if isinstance(value, Fraction):
@@ -1117,4 +1490,4 @@ def show(value) -> str:
         return (show(sides[0]) + "".join(rest)).strip()
     if kind in ("+", "*", "/", "^"):
         return f"({show(parts[0])} {kind} {show(parts[1])})"
-    return f"{kind}({', '.join(map(show, parts))})"
+    return f"{kind}({', '.join(map(show, parts))})" if parts else kind
