@@ -9,17 +9,19 @@ sentence with the culprit and the remedy.
 The columns of the known sets are those their authors published; all else here is ours.
 """
 
+import contextlib
 import csv
 import hashlib
 import json
 import random
 import re
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from answers import MAX_ANSWER
 from options import InputError, did_you_mean, one_line
 from reward import extract_answer
 
@@ -29,6 +31,17 @@ class Question(NamedTuple):
 
     text: str
     gold: str
+
+
+class Table(NamedTuple):
+    """The columns of a set, and how to walk through its rows with the cells of some of them."""
+
+    columns: list[str]
+    rows: Callable[[list[str]], Iterable[dict]]
+
+
+class Skip(Exception):
+    """A row that cannot be asked or graded; its text is the reason, fit to be counted."""
 
 
 # name: (hub id:config:split, column of the question, column of the gold answer)
@@ -45,6 +58,7 @@ HUB_SETS = {
 }
 QUESTION_COLUMNS = ["problem", "question", "prompt"]
 ANSWER_COLUMNS = ["answer", "final_answer", "ground_truth", "solution"]
+BATCH = 256  # rows that are Python's objects at a time
 A_LOCAL_FILE = "a local .jsonl, .json, .csv or .parquet file"
 
 
@@ -62,17 +76,19 @@ def load_questions(
     question_column, answer_column: where to look, if not under the usual names. A dot leads into a
         cell that is itself an object, as in `reward_model.ground_truth`.
 
-    Rows without a gold answer are left out and counted on stderr. Raises InputError.
+    Rows without a question that can be asked or a gold answer that can be one are left out, and
+    counted on stderr with the reason. Equal questions are one object, so memory grows with the
+    different ones. Raises InputError.
     """
     usual_text, usual_gold = QUESTION_COLUMNS, ANSWER_COLUMNS
     if source in HUB_SETS:
         address, *known = HUB_SETS[source]
         usual_text, usual_gold = known[:1], known[1:]
-        rows = hub_rows(address, training)
+        table = hub_table(address, training)
     elif is_path(source):
-        rows = file_rows(Path(source).expanduser())
+        table = file_table(Path(source).expanduser())
     elif "/" in source:
-        rows = hub_rows(source, training)
+        table = hub_table(source, training)
     else:
         names = ["toy", *HUB_SETS]  # the toy's are found by who calls this
         remedy = did_you_mean(source, names) or (
@@ -80,29 +96,29 @@ def load_questions(
         )
         raise InputError(f"no question set is called {source!r}{remedy}")
 
-    if isinstance(rows, list):
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-    else:
-        columns = rows.column_names
-    text_at = pick_column(source, columns, question_column, usual_text, "--question_column")
-    gold_at = pick_column(source, columns, answer_column, usual_gold, "--answer_column")
-    if not isinstance(rows, list):  # a row becomes Python objects: let those be few
-        wanted = {name if name in columns else name.split(".")[0] for name in (text_at, gold_at)}
-        rows = rows.select_columns(sorted(wanted))
-
-    found = [
-        Question(text_of(cell_of(row, text_at)), gold_of(cell_of(row, gold_at))) for row in rows
-    ]
-    questions = [question for question in found if question.text and question.gold]
+    text_at = pick_column(source, table.columns, question_column, usual_text, "--question_column")
+    gold_at = pick_column(source, table.columns, answer_column, usual_gold, "--answer_column")
+    questions, different, skipped = [], {}, Counter()
+    for row in table.rows([text_at, gold_at]):
+        try:
+            question = question_of(cell_of(row, text_at), cell_of(row, gold_at))
+        except Skip as reason:
+            skipped[str(reason)] += 1
+        else:
+            questions.append(different.setdefault(question, question))
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in skipped.most_common())
     if not questions:
         raise InputError(
             f"{source} has no row with both a question in {text_at!r} and a gold answer in "
-            f"{gold_at!r}: name others of its columns ({', '.join(columns)}) with "
-            "--question_column and --answer_column"
+            f"{gold_at!r}, but {reasons}: name others of its columns ({', '.join(table.columns)}) "
+            "with --question_column and --answer_column"
         )
-    if skipped := len(found) - len(questions):
-        reason = "no gold answer" if all(q.text for q in found) else "no text or no gold answer"
-        print(f"skipped {skipped} of {len(found)} questions of {source}: {reason}", file=sys.stderr)
+    if skipped:
+        every = len(questions) + skipped.total()
+        print(
+            f"skipped {every - len(questions)} of {every} questions of {source}: {reasons}",
+            file=sys.stderr,
+        )
     return questions
 
 
@@ -116,8 +132,20 @@ def is_path(source: str) -> bool:
     )
 
 
-def hub_rows(address: str, training: bool):
-    """A `datasets.Dataset`, from the hub or from the library's cache of it."""
+def hub_table(address: str, training: bool) -> Table:
+    """A split of a set of the hub, or of the library's cache of it."""
+    split = hub_split(address, training)
+
+    def rows(wanted: list[str]) -> Iterator[dict]:
+        names = {name if name in split.column_names else name.split(".")[0] for name in wanted}
+        for batch in split.select_columns(sorted(names)).with_format("arrow").iter(BATCH):
+            yield from rows_of(batch)
+
+    return Table(split.column_names, rows)
+
+
+def hub_split(address: str, training: bool):
+    """The `datasets.Dataset` that an address names."""
     import datasets  # here, because it is slow to import
 
     hub_id, config, split = [*address.split(":", 2), "", ""][:3]
@@ -137,24 +165,31 @@ def hub_rows(address: str, training: bool):
     return rows[split] if split in rows else next(iter(rows.values()))
 
 
-def file_rows(path: Path) -> list[dict]:
-    """The rows of a local file, every cell as the file has it."""
+def file_table(path: Path) -> Table:
+    """A local file, every cell as the file has it."""
     if path.is_dir():
         raise InputError(f"{path} is a folder: give one of the files in it")
     if not path.exists():
         raise InputError(f"there is no file {path}: check its name and the folder you are in")
     if path.suffix.lower() not in READERS:
         raise InputError(f"{path} is not a file of questions by its name: pass {A_LOCAL_FILE}")
+    with refusing(path):
+        table = READERS[path.suffix.lower()](path)
+    if not table.columns:
+        raise InputError(f"{path} is empty: give a file with at least one question in it")
+    return table
+
+
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """What a file's content raises becomes an InputError."""
     try:
-        rows = READERS[path.suffix.lower()](path)
+        yield
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # JSON's and Arrow's among them
         raise InputError(
             f"{path} cannot be read as {path.suffix[1:]} ({one_line(error)}): mend it, "
             "or pass another file"
         ) from None
-    if not rows:
-        raise InputError(f"{path} is empty: give a file with at least one question in it")
-    return rows
 
 
 # Text files are read with the standard library and not with `datasets`, whose readers give a whole
@@ -162,7 +197,7 @@ def file_rows(path: Path) -> list[dict]:
 # and may refuse JSON lines that differ only in a column nobody asked for.
 
 
-def json_rows(path: Path) -> list[dict]:
+def json_table(path: Path) -> Table:
     """One object a line, or one array of objects, or objects over several lines."""
     text = path.read_text(encoding="utf-8-sig")
     # Decoded value by value from the whole text, so that an error tells the line in the file.
@@ -173,10 +208,10 @@ def json_rows(path: Path) -> list[dict]:
     for row in rows:
         if not isinstance(row, dict):
             raise TypeError(f'{json.dumps(row)[:30]} is no {{"problem": ..., "answer": ...}}')
-    return rows
+    return text_table(rows)
 
 
-def csv_rows(path: Path) -> list[dict]:
+def csv_table(path: Path) -> Table:
     """Cells between commas, below a line that names the columns."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader, rows = csv.DictReader(file, strict=True), []
@@ -187,24 +222,42 @@ def csv_rows(path: Path) -> list[dict]:
                 rows.append(row)
         except csv.Error as error:
             raise ValueError(f"line {reader.reader.line_num}: {error}") from None
-    return rows
+    return text_table(rows)
 
 
-def parquet_rows(path: Path) -> list[dict]:
-    """What `datasets` itself writes, and most sets on the hub."""
+def text_table(rows: list[dict]) -> Table:
+    """All rows of a text file, which may differ in their columns."""
+    return Table(list(dict.fromkeys(name for row in rows for name in row)), lambda wanted: rows)
+
+
+def parquet_table(path: Path) -> Table:
+    """What most sets on the hub are. Only the wanted columns are read, some rows at a time."""
+    from pyarrow import parquet  # here, because it is slow to import
+
+    def rows(wanted: list[str]) -> Iterator[dict]:
+        # Read by small buffers, not by row groups. Of reward_model.ground_truth that alone is read.
+        frugal = {"pre_buffer": False, "buffer_size": 2**16}
+        with refusing(path), parquet.ParquetFile(path, **frugal) as file:
+            for batch in file.iter_batches(BATCH, columns=wanted, use_threads=False):
+                yield from rows_of(batch)
+
+    with parquet.ParquetFile(path) as file:
+        return Table(file.schema_arrow.names if file.metadata.num_rows else [], rows)
+
+
+def rows_of(batch) -> list[dict]:
+    """The rows of an Arrow table or batch as Python's objects."""
+    rows = batch.to_pylist()
+    # The type that datasets has for a column of several types is stored as JSON texts.
+    if "arrow.json" not in str(batch.schema.types):
+        return rows
     import datasets
 
-    verbosity = datasets.logging.get_verbosity()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # it logs what it raises
-    try:
-        # Streaming makes no copy of the file and shows no progress bar, but leaves a lock behind.
-        with tempfile.TemporaryDirectory() as cache:
-            return list(datasets.Dataset.from_parquet(str(path), cache_dir=cache, streaming=True))
-    finally:
-        datasets.logging.set_verbosity(verbosity)
+    features = datasets.Features.from_arrow_schema(batch.schema.remove_metadata())
+    return [features.decode_example(row) for row in rows]
 
 
-READERS = {".jsonl": json_rows, ".json": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
+READERS = {".jsonl": json_table, ".json": json_table, ".csv": csv_table, ".parquet": parquet_table}
 
 
 def pick_column(
@@ -226,43 +279,162 @@ def cell_of(row: dict, name: str):
     >>> cell_of({"reward_model": {"ground_truth": "42"}}, "reward_model.ground_truth")
     '42'
     """
-    if name in row:
-        return row[name]
-    for part in name.split("."):
-        row = row.get(part) if isinstance(row, dict) else None
-    return row
+    cell = row
+    for part in [name] if name in row else name.split("."):
+        cell = cell.get(part) if isinstance(cell, dict) else None
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+
+
+def question_of(text_cell, gold_cell) -> Question:
+    """The question and the gold answer in two cells. Raises Skip."""
+    try:
+        cells = text_of(text_cell), gold_of(gold_cell)
+    except RecursionError:
+        raise Skip("nested too deeply") from None
+    # JSON may spell halves of characters, which no file of a run could hold.
+    text, gold = (cell.encode("utf-8", "replace").decode() for cell in cells)
+    if "<image>" in text:  # in place of a part that stands in another column
+        raise Skip(WITH_IMAGE)
+    if not text or not gold:
+        raise Skip("no gold answer" if text else "no question")
+    if len(gold) > MAX_ANSWER:
+        raise Skip("a gold answer too long to be compared")
+    return Question(text, gold)
 
 
 def text_of(cell) -> str:
     """The question in a cell; of a chat, what the user said last; "" if there is none.
 
+    A chat may be a list of messages or of the parts of one, an object that holds such a list, and
+    either spelled in a text. Raises Skip for a question that is more than text.
+
     >>> text_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}])
     '1+1?'
+    >>> text_of('{"role": "user", "content": [{"type": "text", "text": "1+1?"}]}'), text_of("[1, 2]")
+    ('1+1?', '[1, 2]')
     """
+    if isinstance(cell, str):
+        spelled = spelled_in(cell.strip())
+        parts = spelled if isinstance(spelled, list) else [spelled]
+        keys = [part.keys() for part in parts if isinstance(part, dict)]
+        if not any(these <= those for these in CHAT_KEYS for those in keys):
+            return cell.strip()
+        return text_of(spelled)
+    if isinstance(cell, dict):
+        if cell.get("type") not in (None, "text", "input_text", "message"):
+            raise Skip(WITH_IMAGE)
+        return text_of(next((cell[name] for name in HOLDERS if cell.get(name) is not None), None))
     if isinstance(cell, list):
-        said = [m.get("content") for m in cell if isinstance(m, dict) and m.get("role") == "user"]
-        cell = said[-1] if said else None
-    return "" if cell is None else str(cell).strip()
+        roles = [m.get("role", m.get("from")) if isinstance(m, dict) else None for m in cell]
+        if any(roles):
+            users = [m for m, role in zip(cell, roles, strict=True) if role in ("user", "human")]
+            cell = users[-1:]
+        return "\n".join(filter(None, map(text_of, cell)))
+    return "" if cell is None else str(cell)
+
+
+# An object in a text is a message, a part of one, or what holds them, by these keys; it says:
+CHAT_KEYS = [{"role", "content"}, {"from", "value"}, {"type", "text"}, {"messages"}]
+HOLDERS = ["messages", "conversations", "prompt", "content", "value", "text"]
+WITH_IMAGE = "a question with an image or the like"
 
 
 def gold_of(cell) -> str:
-    r"""The gold answer in a cell, or "" if there is none.
+    r"""The gold answer in a cell, or "" if there is none. Raises Skip for prose without an answer.
+
+    A text may spell a list, but [0, 1] is an interval: several numbers stay as they are.
 
     >>> gold_of("3 + 4 = 7, so she has 7 apples.\n#### 7"), gold_of(7.0), gold_of(["$-1$", "$x^2$"])
     ('7', '7', '-1, x^2')
+    >>> gold_of(r'["\\frac{1}{2}"]'), gold_of("['1', '2']"), gold_of("[12]"), gold_of("[1, 2]")
+    ('\\frac{1}{2}', '1, 2', '12', '[1, 2]')
     """
     if isinstance(cell, list):
         return ", ".join(filter(None, map(gold_of, cell)))
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    text = "" if cell is None or isinstance(cell, dict) or str(cell) == "nan" else str(cell)
-    if "####" in text:
-        text = text.rpartition("####")[2]
-    elif "\\boxed" in text:
-        text = extract_answer(text) or ""
+    text = "" if cell is None or isinstance(cell, dict) else str(cell).strip()
+    spelled = spelled_in(text)
+    items = spelled if isinstance(spelled, list) else [spelled]
+    kinds = set(map(type, items))
+    if spelled and (kinds & {str, dict} or (len(items) == 1 and list not in kinds)):
+        return gold_of(spelled)
+    text = answer_in("" if text in MISSING else text)
     # One pair of dollars around the whole, not those of "$x$ and $y$" or of a price such as 5\$.
-    enclosed = re.fullmatch(r"(\$\$?)((?:[^$\\]|\\.)+)\1", text.strip(), re.DOTALL)
+    enclosed = re.fullmatch(r"(\$\$?)((?:[^$\\]|\\.)+)\1", text, re.DOTALL)
     return (enclosed[2] if enclosed else text).strip()
+
+
+# How programs write that there is nothing.
+MISSING = ["None", "null", "NULL", "nan", "NaN", "NA", "<NA>", "N/A", "n/a", "[]", '""']
+STATED = re.compile(r"\\(?:boxed|fbox)|\banswers?\b", re.IGNORECASE)
+
+
+def answer_in(text: str) -> str:
+    """A text that is an answer, or the one that a solution ends with. Raises Skip if it has none."""
+    is_solution = "####" in text or r"\boxed" in text or is_prose(text)
+    if not is_solution and not STATED.search(text):
+        return text
+    last = text.rpartition("####")[2].strip()  # GSM8K's answer; elsewhere #### begins a heading
+    if "####" in text and not ("\n" in last or STATED.search(last) or is_prose(last)):
+        return last
+    answer = extract_answer(text.replace("####", "")) or ("" if is_solution else text)
+    if not answer or is_prose(answer):
+        raise Skip("a text without an answer for a gold answer")
+    return answer
+
+
+FORMULA = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|(\\[A-Za-z]+)", re.DOTALL)
+WORD = re.compile(r"[\u4e00-\u9fff]|[^\W\d_]{2,}")  # a Chinese sign, or letters
+SENTENCE_END = re.compile(r"(?<!\b[A-Z][a-z])[.!?](?=\s|$)|[。！？]")  # but not the dot of Dr. Li
+ARGUED = re.compile(r"(?i)\b(since|because|therefore|thus|hence|we (have|get|find|see))\b|, so\b")
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text argues, as solutions do: in several sentences, with "since", or at length.
+
+    >>> is_prose("She has 3 apples. She buys 4 more."), is_prose("The function is increasing.")
+    (True, False)
+    """
+    if len(text) > MAX_ANSWER:
+        return True
+    text = FORMULA.sub(lambda match: " " if match[1] else " formula ", text)
+    words = len(WORD.findall(text))
+    sentences = [part for part in SENTENCE_END.split(text) if len(WORD.findall(part)) > 1]
+    return len(sentences) > 1 or words > 30 or (words > 2 and ARGUED.search(text) is not None)
+
+
+def spelled_in(text: str):
+    r"""The list, object or text that a text spells in JSON or as Python prints it; None if none.
+
+    Nothing is run: Python's spelling is rewritten as JSON.
+
+    >>> spelled_in(r'["\\frac{1}{2}"]'), spelled_in("['12', None]"), spelled_in("[0, 1)")
+    (['\\frac{1}{2}'], ['12', None], None)
+    """
+    if text[:1] + text[-1:] not in ("[]", "{}", '""') or len(text) > MAX_SPELLED:
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(NO_JSON.sub(as_json, text), strict=False)
+    return None
+
+
+MAX_SPELLED = 100_000  # characters of a text that is looked at for what it spells
+NO_JSON = re.compile(  # what may not be as JSON has it: a text, which may be left open, and others
+    r"""(?P<text>'(?:[^'\\]|\\.)*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\Z))|\b(?:None|True|False)\b"""
+    r"""|(?<=['"}\]])\s+(?=['"{\[])""",  # between the items of an array of NumPy's
+    re.DOTALL,
+)
+NAMES = {"None": "null", "True": "true", "False": "false"}
+ESCAPES = {None: r"\"", "'": "'", "x": r"\u00"} | {sign: "\\" + sign for sign in '"\\/nrtu'}
+
+
+def as_json(match: re.Match) -> str:
+    r"""What JSON has for a match of NO_JSON. \sqrt and \frac are no escapes and stay."""
+    if not match["text"]:
+        return NAMES.get(match[0], ",")
+    body = re.sub(r'(?s)\\(.)|"', lambda m: ESCAPES.get(m[1], "\\" + m[0]), match[0][1:-1])
+    return f'"{body}"'
 
 
 def position_of(question: str) -> float:

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
+import tracemalloc
 import types
 from pathlib import Path
 
 import datasets
+import pyarrow
 import pytest
 from conftest import refusal
+from pyarrow import parquet
 
 import data
 import toy
@@ -19,7 +23,7 @@ ROWS = [
     {"problem": "What is 1,000 + 1?", "answer": "1001", "level": "5"},
     {"problem": 'Say "x^2"\nin LaTeX.', "answer": "x^2", "level": "5"},
     {"problem": "How many spies?", "answer": "007", "level": ""},
-    {"problem": "Is there none?", "answer": "None", "level": "NA"},
+    {"problem": "Is there none?", "answer": "none", "level": "NA"},
 ]
 WRITTEN = [Question(row["problem"], row["answer"]) for row in ROWS]
 
@@ -105,35 +109,175 @@ def test_csv_with_line_ends_of_either_kind_and_rows_cut_short(tmp_path, capsys):
     assert "skipped 1 of 3" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("cell", "gold"),
-    [
-        ("She has 3 + 4 = 7.\n#### 7", "7"),
-        ("#### 1 #### 1,234", "1,234"),
-        (r"Thus $x = 2$, that is \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
-        ("$x^2$", "x^2"),
-        (" $$ x^2 $$ ", "x^2"),
-        ("$x$ and $y$", "$x$ and $y$"),
-        (r"5\$", r"5\$"),
-        (r"$\$5$", r"\$5"),
-        (["$1$", None, 2.0], "1, 2"),
-        (12, "12"),
-        (12.0, "12"),
-        (0, "0"),
-        (0.125, "0.125"),
-    ],
-)
+GOLDS = [
+    ("She has 3 + 4 = 7.\n#### 7", "7"),
+    ("#### 1 #### 1,234", "1,234"),
+    ("So it is.\n#### 3 dollars and 50 cents", "3 dollars and 50 cents"),
+    ("#### Step 1\nAdd them.\n#### Step 2\nThat is \\boxed{7}", "7"),  # headings
+    ("#### So that is \\boxed{7}", "7"),
+    ("We add them. It works.\n#### Final Answer\n7", "7"),
+    (r"Thus $x = 2$, that is \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+    ("She earns 9 * 2 dollars. The answer is 18.", "18"),
+    ("The answer is 18.", "18"),
+    ("$x^2$", "x^2"),
+    (" $$ x^2 $$ ", "x^2"),
+    ("$x$ and $y$", "$x$ and $y$"),
+    (r"5\$", r"5\$"),
+    (r"$\$5$", r"\$5"),
+    (12, "12"),
+    (12.0, "12"),
+    (0, "0"),
+    (0.125, "0.125"),
+    (1e-7, "1e-07"),
+    (True, "True"),
+    # lists, as cells and as texts
+    (["$1$", None, 2.0], "1, 2"),
+    ([["1", "2"], ["3"]], "1, 2, 3"),
+    (r'["\\frac{1}{2}"]', r"\frac{1}{2}"),
+    (r"['\\frac{1}{2}', '$-1$']", r"\frac{1}{2}, -1"),
+    (r"['\sqrt{2}']", r"\sqrt{2}"),
+    (r'["\frac{1}{2}"]', r"\frac{1}{2}"),
+    ("1\ud800", "1?"),
+    ("['12']", "12"),
+    ('["1","2"]', "1, 2"),
+    ("['1' '2'\n '3']", "1, 2, 3"),  # an array of NumPy's
+    ("""["it's", 'say "b"', None, 'no \\xb0']""", 'it\'s, say "b", no \xb0'),
+    (r'"\\frac{1}{2}"', r"\frac{1}{2}"),
+    ('["[0, 1]"]', "[0, 1]"),
+    ("[12]", "12"),
+    ("[12.0]", "12"),
+]
+AS_THEY_ARE = [
+    *("[0, 1]", "[1,2]", "[0, 1)", "[[1, 2], [3, 4]]", "[[1, 2]]", "{}", "{1, 2}", "{1: 2}"),
+    *("Thursday", r"\text{even}", "(A)", "6 apples", "x = 3 or x = -2", "> ", "1e-5", "none"),
+    *(r"6.02 \times 10^{23}", r"\text{no real solutions}", "Infinitely many solutions"),
+    *("The function is increasing on (0, 1)", "The function is increasing.", "No answer"),
+    *("Dr. Li and Dr. Lee won", "8 a.m. Monday", "U.S. dollars and U.K. pounds", "A: 5, B: 7"),
+    *("Yes. It is prime.", "(1) Al is a knave\n(2) Bo is a knight", '"a" and "b"', "Since 1990"),
+    r"\begin{cases} x & \text{if } x > 0 \\ 1 & \text{otherwise.} \end{cases}",
+]
+
+
+@pytest.mark.parametrize(("cell", "gold"), GOLDS + [(gold, gold.strip()) for gold in AS_THEY_ARE])
 def test_gold_cells(tmp_path, cell, gold):
     source = write_rows(tmp_path / "one.jsonl", [{"problem": "a", "answer": cell}])
     assert load_questions(source) == [("a", gold)]
 
 
-def test_rows_without_gold_are_skipped_and_counted(tmp_path, capsys):
-    golds = ["1", None, "", "  ", [], float("nan"), "7"]
-    rows = [{"problem": f"q{i}", "answer": gold} for i, gold in enumerate(golds)] + [{"problem": 1}]
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Al sold 48/2 = 24 clips in May.\nAl sold 48 + 24 = 72 clips in both.",
+        "We get $x = 5$. Then $y = 6$.",
+        "Since 3 + 4 = 7, she has 7 apples.",
+        "first " * 31,
+        "小明有3个苹果。他又买了4个。",
+        r"We find $x = 5$ and \boxed{x",
+        r"\boxed{}",
+        "#### Step 1\nWe add them. Then it is done.",
+        "1" * 2001,
+        ["The sum is even. The product is odd.", "2"],
+    ],
+)
+def test_prose_is_no_gold_answer(tmp_path, capsys, cell):
+    rows = [{"problem": "a", "answer": cell}, {"problem": "b", "answer": "1"}]
+    source = write_rows(tmp_path / "prose.jsonl", rows)
+    assert load_questions(source) == [("b", "1")]
+    assert "skipped 1 of 2" in (said := capsys.readouterr().err)
+    assert "a text without an answer for a gold answer (1)" in said
+
+
+def test_rows_that_cannot_be_used_are_skipped_and_counted(tmp_path, capsys):
+    golds = ["1", None, "", "  ", [], float("nan"), "7", "None", "N/A", "[]", '["nan"]', {"a": 1}]
+    rows = [{"problem": f"q{i}", "answer": gold} for i, gold in enumerate(golds)]
+    rows += [{"problem": 1}, {"problem": " ", "answer": 1}, {"problem": "a", "answer": ["1"] * 999}]
     source = write_rows(tmp_path / "gaps.jsonl", rows)
     assert load_questions(source) == [("q0", "1"), ("q6", "7")]
-    assert capsys.readouterr().err == f"skipped 6 of 8 questions of {source}: no gold answer\n"
+    assert capsys.readouterr().err == (
+        f"skipped 13 of 15 questions of {source}: no gold answer (11), no question (1), "
+        "a gold answer too long to be compared (1)\n"
+    )
+    source = write_rows(tmp_path / "none.jsonl", rows[1:4])
+    assert "no gold answer (3)" in refusal(load_questions, source)
+
+
+USER = {"role": "user", "content": "1+1?"}
+PARTS = [{"type": "text", "text": "What is"}, {"type": "text", "text": "1+1?"}]
+CHATS = [
+    ([{"role": "system", "content": "Be brief."}, USER], "1+1?"),
+    ([USER | {"content": PARTS}], "What is\n1+1?"),
+    ([USER | {"content": [{"type": "text", "text": "1+1?", "image": None}]}], "1+1?"),
+    (PARTS, "What is\n1+1?"),
+    (USER, "1+1?"),
+    ({"messages": [USER]}, "1+1?"),
+    ([{"from": "human", "value": "1+1?"}, {"from": "gpt", "value": "2"}], "1+1?"),
+]
+NO_CHATS = [
+    "[0, 1] is what?",
+    "[1, 2, 3]",
+    "[0, 1)",
+    '{"a": 1}',
+    '[{"a": [1, "b"]}]',
+    "['a']",
+    "[]",
+]
+
+
+@pytest.mark.parametrize("spell", [lambda cell: cell, json.dumps, repr])
+@pytest.mark.parametrize(("cell", "text"), CHATS)
+def test_chats_as_cells_as_json_and_as_python_prints_them(tmp_path, cell, text, spell):
+    rows = [{"prompt": spell(cell), "answer": "1"}]
+    assert load_questions(write_rows(tmp_path / "chat.jsonl", rows)) == [(text, "1")]
+
+
+def test_a_chat_that_numpy_printed_and_what_python_escapes(tmp_path):
+    said = 'it\'s "x",\nnamely $\\frac{1}{2}$ \xad\u200b'
+    chat = [{"content": "Be brief.", "role": "system"}, {"content": said, "role": "user"}]
+    rows = [{"prompt": repr(chat).replace("}, {", "}\n {"), "answer": "1"}]
+    assert load_questions(write_rows(tmp_path / "chat.csv", rows)) == [(said, "1")]
+
+
+@pytest.mark.parametrize("text", NO_CHATS)
+def test_a_question_that_begins_like_a_chat_stays_as_it_is(tmp_path, text):
+    rows = [{"prompt": text, "answer": "1"}, {"prompt": [USER | {"content": text}], "answer": "1"}]
+    assert load_questions(write_rows(tmp_path / "text.jsonl", rows)) == [(text, "1")] * 2
+
+
+def test_a_question_with_an_image_is_skipped(tmp_path, capsys):
+    image = {"type": "image_url", "image_url": {"url": "data:..."}}
+    cells = [[USER | {"content": [image, *PARTS]}], [image, *PARTS], "<image>Find x."]
+    cells += [json.dumps(cell) for cell in cells[:2]]
+    rows = [{"prompt": cell, "answer": "1"} for cell in [*cells, "1+1?"]]
+    assert load_questions(write_rows(tmp_path / "seen.jsonl", rows)) == [("1+1?", "1")]
+    said = capsys.readouterr().err
+    assert "skipped 5 of 6" in said
+    assert "image or the like (5)" in said
+
+
+DEEP = "[" * 900 + "]" * 900
+HOSTILE = [
+    *("[" * 99_999 + "]", "[" * 50_000 + "]" * 50_000, DEEP, "[" + "-" * 9000 + "1]"),
+    *("[" + "'" * 99_998 + "]", "['" + r"\'" * 49_990 + "]", "[" + "' " * 49_999 + "]"),
+    *("['a'" + " " * 99_990 + "]", "[" + "9" * 99_990 + "]", "[" + "{'a':" * 19_000 + "]"),
+    *("$" * 99_999, r"\(" * 999, r"\boxed{" * 14_000, "#### " * 20_000, "a b. " * 20_000),
+    "[__import__('os').abort()]",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:9])
+def test_no_text_hangs_or_is_run(tmp_path, text):
+    rows = [{"problem": text, "answer": "1"}, {"problem": "a", "answer": text}]
+    source = write_rows(tmp_path / "hostile.jsonl", rows)
+    began = time.perf_counter()
+    assert load_questions(source)[0] == (text.strip(), "1")
+    assert time.perf_counter() - began < 3
+
+
+def test_cells_nested_too_deeply_are_skipped(tmp_path, capsys):
+    path = tmp_path / "deep.jsonl"
+    path.write_text(f'{{"problem": "a", "answer": {DEEP}}}\n{{"problem": "b", "answer": 1}}')
+    assert load_questions(str(path)) == [("b", "1")]
+    assert "(1)" in capsys.readouterr().err
 
 
 def test_usual_columns_named_columns_paths_and_chats(tmp_path):
@@ -182,6 +326,60 @@ def test_files_that_cannot_be_read(tmp_path, capfd, name, content, words):
     assert capfd.readouterr() == ("", "")
 
 
+def test_only_the_columns_in_use_are_read(tmp_path):
+    """What is broken in another column does no harm."""
+    rows = [
+        {"prompt": [USER], "reward_model": {"ground_truth": "2", "style": "r" * 99}, "trace": "t"}
+    ] * 3
+    path = tmp_path / "wide.parquet"
+    for broken, is_read in (("trace", False), ("style", False), ("ground_truth", True)):
+        write_rows(path, rows)
+        group = parquet.ParquetFile(path).metadata.row_group(0)
+        every = [group.column(i) for i in range(group.num_columns)]
+        column = next(column for column in every if column.path_in_schema.endswith(broken))
+        start = column.dictionary_page_offset or column.data_page_offset
+        content = bytearray(path.read_bytes())
+        content[start : start + column.total_compressed_size] = (
+            b"\xff" * column.total_compressed_size
+        )
+        path.write_bytes(content)
+        named = {"answer_column": "reward_model.ground_truth"}
+        if is_read:
+            assert "as parquet" in refusal(load_questions, str(path), **named)
+        else:
+            assert load_questions(str(path), **named) == [("1+1?", "2")] * 3
+
+
+def test_memory_grows_with_the_different_questions(tmp_path, hub):
+    different = [(chr(65 + i) * 5000, str(i)) for i in range(10)]
+    columns = zip(*(different * 1000), strict=True)
+    table = pyarrow.table(dict(zip(["problem", "answer"], columns, strict=True)))
+    parquet.write_table(table, tmp_path / "many.parquet")
+    hub.reply = datasets.Dataset(table)
+    for source in (str(tmp_path / "many.parquet"), "someone/many"):
+        tracemalloc.start()
+        questions = load_questions(source)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert questions == different * 1000
+        assert len(set(map(id, questions))) == 10
+        assert peak < 10e6  # of 50 MB of text
+
+
+def test_cells_of_several_types_as_the_library_writes_them(tmp_path, hub):
+    rows = [{"prompt": [USER], "answer": "1"}, {"prompt": [USER | {"content": PARTS}], "answer": 2}]
+    hub.reply = datasets.Dataset.from_list(rows, on_mixed_types="use_json")
+    hub.reply.to_parquet(tmp_path / "mixed.parquet")
+    for source in (str(tmp_path / "mixed.parquet"), "someone/mixed"):
+        assert load_questions(source) == [("1+1?", "1"), ("What is\n1+1?", "2")]
+
+
+def test_text_in_a_binary_column(tmp_path):
+    table = pyarrow.table({"problem": [b"caf\xc3\xa9?"], "answer": [b"12"]})
+    parquet.write_table(table, tmp_path / "binary.parquet")
+    assert load_questions(str(tmp_path / "binary.parquet")) == [("caf\xe9?", "12")]
+
+
 def test_files_that_are_not_there(tmp_path):
     assert "no file" in refusal(load_questions, str(tmp_path / "none.jsonl"))
     assert "no file" in refusal(load_questions, "none.csv")
@@ -200,6 +398,10 @@ def test_columns_that_are_not_there(tmp_path):
     assert "--answer_column" in sentence
     sentence = refusal(load_questions, source, question_column="text", answer_column="answer.gold")
     assert "'answer.gold'" in sentence
+    source = write_rows(tmp_path / "odd.parquet", ROWS)
+    for wrong in ("gold", "answer.gold"):
+        sentence = refusal(load_questions, source, answer_column=wrong)
+        assert "problem, answer, level" in sentence
 
 
 # --------------------------------------------------------------------------------------------------
