@@ -33,17 +33,29 @@ import math
 import operator
 import re
 import string
-import unicodedata
 import zlib
 from decimal import Context, Decimal, getcontext, localcontext
 from fractions import Fraction
 
 import precise
+from notation import (
+    CHANGING,
+    FUNCTIONS,
+    GREEK,
+    MAX_ANSWER,  # noqa: F401 - it bounds this file too
+    NUMERALS,
+    RELATIONS,
+    TENS,
+    UNITS,
+    Limit,
+    brackets_around,
+    levels,
+    split,
+    tokenize,
+    words,
+)
 
 # All work is bounded here, so that no text, however hostile, can hang or crash a training run.
-MAX_ANSWER = 2_000  # characters
-MAX_TOKENS = 500
-MAX_DEPTH = 30  # of brackets in brackets
 MAX_ITEMS = 64  # of one list, compared pair by pair
 MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 4300
 MAX_BITS = 2**15  # of a numerator or a denominator: 2004! is exact, 9^{9^9} is beyond
@@ -53,390 +65,8 @@ MAX_PRECISION = 1_000  # digits, where 16 are not enough to tell two numbers apa
 POINTS = 12  # tried for a pair of expressions with variables; four good ones are enough
 TOLERANCE = 1e-11
 
-
-class Limit(Exception):
-    """Something is beyond one of the limits above."""
-
-
 # What one call of is_equivalent or parse has computed so far; each thread that grades has its own.
 WORK = contextvars.ContextVar("WORK", default=0)
-
-
-# ---- The words and signs that are known; each list may be added to -------------------------------
-# fmt: off
-
-
-def words(*lines: str) -> set[str]:
-    """All words of some lines."""
-    return {word for line in lines for word in line.split()}
-
-
-def words_in_order(*lines: str) -> list[str]:
-    """All words of some lines, one for each sign of a list."""
-    return " ".join(lines).split()
-
-
-def by_spelling(spellings: dict[str, str]) -> dict[str, str]:
-    """{"m": "meter metre"} turned around: {"meter": "m", "metre": "m"}."""
-    return {word: name for name, words in spellings.items() for word in words.split()}
-
-
-SIGNS = {  # a character that is not ASCII, and what it becomes
-    **dict.fromkeys("−–‑‐‒", "-"), **dict.fromkeys("×·⋅•∙∗", "*"), **dict.fromkeys("÷⁄∕", "/"),
-    "±": r"\pm", "∓": r"\mp", "√": r"\sqrt", "∛": r"\sqrt[3]", "∶": ":", "、": ",", "。": ".",
-    "≈": r"\approx", "≃": r"\approx", "≠": r"\ne", "∞": r"\infty", "…": r"\ldots", "→": r"\to",
-    **dict.fromkeys("≤⩽≦", r"\le"), **dict.fromkeys("≥⩾≧", r"\ge"), "≡": r"\equiv",
-    "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "∖": r"\setminus", "∅": r"\emptyset", "∀": r"\forall",
-    "ℝ": r"\reals", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "∠": r"\angle",
-    "△": r"\triangle", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "°": r"^\circ",
-    **dict.fromkeys("’′", "'"), "″": "''", "µ": r"\mu", "ϕ": r"\phi", "ϵ": r"\epsilon",
-    **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f", r"\,"),
-    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\ufe0f", ""),
-}
-GREEK = "αβγδεζηθικλμνξοπρστυφχψω", words_in_order(
-    r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu",
-    r"\nu \xi o \pi \rho \sigma \tau \upsilon \phi \chi \psi \omega",
-)
-GREEK_CAPITALS = "ΓΔΘΛΞΠΣΦΨΩ", words_in_order(
-    r"\Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega"
-)
-SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni"
-SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₐₑₓₖₘₙ", "0123456789+-()aexkmn"
-VULGAR_FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
-IGNORED_SIGNS = '€£¥₹"`“”'
-ALIASES = by_spelling({  # one token, and its other spellings
-    "*": r"\cdot \times", "/": r"\div", "%": r"\%", ",": ";", ":": r"\colon", "'": r"\prime",
-    "(": r"\langle", "[": r"\lbrack", r"\{": r"\lbrace", "|": r"\vert \lvert \rvert \mid",
-    ")": r"\rangle", "]": r"\rbrack", r"\}": r"\rbrace", r"\\": r"\cr",
-    "<": r"\lt", r"\le": r"\leq \leqslant", r"\ne": r"\neq", r"\approx": r"\simeq \approxeq",
-    ">": r"\gt", r"\ge": r"\geq \geqslant", r"\to": r"\rightarrow", r"\wedge": r"\land",
-    r"\emptyset": r"\varnothing", r"\reals": r"\R", r"\setminus": r"\backslash",
-    r"\frac": r"\dfrac \tfrac \cfrac \sfrac \nicefrac", r"\binom": r"\dbinom \tbinom",
-    r"\overline": r"\bar", r"\vec": r"\overrightarrow", "i": r"\imath", r"\mod": r"\pmod \bmod",
-    r"\phi": r"\varphi", r"\epsilon": r"\varepsilon", r"\theta": r"\vartheta", r"\rho": r"\varrho",
-    r"\sigma": r"\varsigma", r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
-})
-CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, sizes, fonts
-    r"\, \; \: \! \/ \quad \qquad ~",
-    r"\( \) \[ \] $ . \boxed \fbox \mbox \displaystyle \textstyle \limits \left \right \middle",
-    r"\text \textbf \mathbf \mathrm \mathit \mathcal \boldsymbol \bm \operatorname \bf \rm \it",
-    r"\tiny \scriptsize \footnotesize \small \normalsize \huge \Huge \LARGE \tt \sf \mathsf \mathtt",
-    r"\underline \textsf \texttt \textrm \textup \emph \mathop \mathbin \mathord \framebox \hline",
-    r"\blacksquare \qed \checkmark",
-) | {r"\ "}
-
-RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv", r"\to")
-FLIPPED = {">": "<", r"\ge": r"\le"}  # a > b is b < a
-OPENING = ("(", "[", "{", r"\{", r"\begin")
-CLOSING = (")", "]", "}", r"\}", r"\end")
-PARTNER = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
-
-FUNCTIONS = words(  # what is computed; \log without a base is natural
-    "sin cos tan csc sec cot arcsin arccos arctan sinh cosh tanh log ln lg exp",
-)
-CONSTANTS = (r"\pi", "e", "i")
-MATHEMATICAL = {  # no words, though they are spelled with letters
-    *FUNCTIONS, "inf", "i", "j", "k", "e", "d", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det",
-}
-BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
-ACCENTS = (r"\hat", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline")
-NO_VALUE = words(  # with which no value begins; any other command is a variable or an operator
-    r"\begin \end \\ \{ \} \cup \cap \setminus \pm \mp \circ \mod \ldots \% \$ \|",
-    r"\infty \emptyset \reals \rfloor \rceil", *RELATIONS,
-)
-
-UNITS = {  # the name of a unit, and its other spellings; capitals and a final s do not matter
-    "dollar": r"\$", "cent": "", "euro": "", "%": "percent pct percentage",
-    "degree": r"\circ", "rad": "radian",
-    "m": "meter metre", "cm": "centimeter", "mm": "millimeter", "km": "kilometer",
-    "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile",
-    "acre": "", "L": "liter", "ml": "mL", "gallon": "", "quart": "", "square": "sq", "cubic": "",
-    "g": "gram", "kg": "kilogram", "lb": "pound", "oz": "ounce", "ton": "",
-    "s": "sec second", "min": "minute", "hr": "hour h", "day": "", "week": "", "month": "",
-    "year": "", "decade": "", "am": "", "pm": "", "mph": "",
-    "J": "joule", "N": "newton", "W": "watt", "V": "volt", "per": "/", "th": "st nd rd",
-}
-UNITS = by_spelling(UNITS) | {name: name for name in UNITS}
-SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
-UNIT_SPELLINGS = {  # of several tokens, and what they become
-    "^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square", r"^ \circ": "degree",
-    "mph": "mi per hr", "* ": "",
-}
-CHANGING = words(  # a word after a number is what was counted (6 apples), but these change it
-    "dozen hundred thousand million billion trillion lakh crore tens",
-    "half halves third thirds quarter squared cubed doubled halved root factorial mod",
-    "plus minus negative times divided over base than more less most least below",
-    "no not wrong incorrect false odd yes if when but perhaps maybe otherwise alternatively",
-    "zero one two twos three four five six seven eight nine ten eleven twelve twenty",
-)
-COUNTERS = "元个人种天只次本条张件名岁年月米度克块组对" + "分秒厘公里千小时斤平方立"  # 31个, 12厘米
-CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
-MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
-MAGNITUDES |= {"trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7}
-NUMERALS = words_in_order(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
-    "fifteen sixteen seventeen eighteen nineteen",
-)
-TENS = words_in_order("twenty thirty forty fifty sixty seventy eighty ninety")
-SEPARATORS = {  # words that are signs
-    "and": ",", "or": ",", "/": '"per', "或": ",", "或者": ",", "和": ",", "与": ",", "及": ",",
-    **dict.fromkeys(("approximately", "approx", "about", "roughly"), r"\approx"),
-}
-SHORT_WORDS = {  # of two or three letters that are no product of variables
-    *UNITS, *CHANGING, *words("an the for all any Rs USD INR EUR GBP"),
-}
-DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
-ARTICLES = ('"a', '"an', '"the')
-OPTION = ('"option', '"Option', '"choice', '"Choice')
-
-PLAIN_INTEGER = r"\s?\{?\s?([0-9]{1,3})\s?\}?\s?"  # 8 or {8}
-REWRITINGS = (  # a pattern, tried where the text before it occurs, and what replaces it
-    ("**", r"\*\*", "^"),
-    ("...", r"\.\.\.", r"\\ldots "),
-    ("<=", "<=", r"\\le "),
-    (">=", ">=", r"\\ge "),
-    ("!=", "!=", r"\\ne "),
-    ("x", r"(?<=[0-9])\s?x\s?(?=10\s?\^)", "*"),  # 3x10^8
-    ("m/", r"(?<=[0-9}\s])(k?m/(?:s|h|hr))\b", r' "\1" '),
-    (".m", r"(?i)\b([ap])\.m\b\.?", r"\1m"),
-    ("all real", r"\ball real numbers\b", r"\\reals "),
-    ("_", r"[({]([0-9A-Z]+)[)}]_", r"\1_"),  # (204)_5
-    ("{ ", r"(?<=[0-9])(?:\\text)?\{ +\}(?=[0-9])", r"\\,"),  # 1{ }000
-    ("{,", r"(?<=[0-9])\\text\{,\}(?=[0-9])", "{,}"),
-    ("{.}", r"(?<=[0-9])\{\.\}(?=[0-9])", "."),
-    (".(", r"(?<=[0-9])\.\(([0-9]+)\)", r".\\overline{\1}"),  # 0.(3)
-    ("}", r"\{\s?([-+:=<>])\s?\}", r"\1"),
-    ("}", r"(?<![A-Za-z])\{\s?([A-Za-z]|\\[A-Za-z]+)\s?\}(?=\s?_)", r"\1"),  # {x}_{1}
-    ("C", rf"(?:\{{\}})?\^{PLAIN_INTEGER}C\s?_{PLAIN_INTEGER}", r"\\binom{\1}{\2} "),
-    ("C", rf"(?:\{{\}}|(?<![A-Za-z0-9}}]))_{PLAIN_INTEGER}C\s?_{PLAIN_INTEGER}", r"\\binom{\1}{\2} "),
-    ("ty", rf"(?i)\b({'|'.join(TENS)})[\s-]({'|'.join(NUMERALS[1:10])})\b", r"\1\2"),
-    ("/d", r"\bd([a-z])\s?/\s?d([a-z])\b", r"\\frac{d\1}{d\2}"),
-    ("*I", r"\*\s?I(?![A-Za-z])", "*i"),
-    ("U", r"(?<=[\])])\s?U\s?(?=[\[(])", r"\\cup "),
-    ("nswer", r"(?i)^\s*\\text\s?\{\s?(?:final )?answer\s?:([^{}]*)\}", r"\1 "),
-    ("nswer", r"(?i)^\s*(?:final )?answer\s?:", ""),
-    ("^", r"(?<=[0-9])\s?\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?o\s?\}{0,2}(?![A-Za-z])", r"^\\circ "),
-    ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
-    ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
-    ("\\", r"[\\\s]*\\\s*$", ""),
-    (r"\not", r"\\not\s?=", r"\\ne "),
-    ("color", r"\\(?:text)?color(?:box)?\s?\{[^{}]*\}", ""),
-    ("phantom", r"\\[vh]?phantom\s?\{[^{}]*\}", ""),
-    (r"\left", r"\\(?:left|right)\s?\.", ""),
-    ("ig", r"\\[bB]igg?[lrm]?(?![a-z])", ""),
-    ("arge", r"\\[lL]arge", ""),
-    ("prime", r"\^\s?\{?\s?\\prime\s?\}?", "'"),
-    ("degree", r"\\degree\b", r"^\\circ "),
-    ("mathbb", r"\\mathbb\s?\{?\s?R\s?\}?", r"\\reals "),
-    ("over", r"\{([^{}]*)\\over\b([^{}]*)\}", r"\\frac{\1}{\2}"),
-    ("choose", r"\{([^{}]*)\\choose\b([^{}]*)\}", r"\\binom{\1}{\2}"),
-    ("to", r"(?<=[0-9])\s{0,3}\\text\s?\{\s?to\s?\}\s{0,3}(?=[0-9])", ":"),
-    (r"\begin", r"\\begin\s?\{(?:cases|(?:align|gather)(?:ed)?)\*?\}", r"\\begin \\lines "),
-    (r"\end", r"\\(begin|end)\s?\{(?!v)[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 "),  # not vmatrix
-    (r"\\[", r"(?<=\\\\)\[[0-9.a-z]{1,9}\]", ""),
-)
-# fmt: on
-
-
-# ---- Tokens: text -> list of tokens --------------------------------------------------------------
-# A token is a number (3.5), a letter, a command (\frac), a sign, or a word with a quote before it
-# ("cm), so that "even" is not read as the product e v e n. All spellings of a sign become one.
-
-FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
-TO_ASCII = SIGNS | dict(zip(*GREEK)) | dict(zip(*GREEK_CAPITALS))
-TO_ASCII = {sign: text + " " * text[-1:].isalpha() for sign, text in TO_ASCII.items()}
-for sign in VULGAR_FRACTIONS:
-    TO_ASCII[sign] = r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", sign).split("⁄"))
-TO_ASCII = str.maketrans(FULL_WIDTH | TO_ASCII | dict.fromkeys(IGNORED_SIGNS, " "))
-RAISED, RAISED_TO_ASCII = re.compile(f"[{SUPERSCRIPTS[0]}]+"), str.maketrans(*SUPERSCRIPTS)
-LOWERED, LOWERED_TO_ASCII = re.compile(f"[{SUBSCRIPTS[0]}]+"), str.maketrans(*SUBSCRIPTS)
-# 3e+8 as a program writes it: beside an e without a sign Euler's number is written 2e-1.
-SIGNED_EXPONENT = re.compile(r"(?<=[0-9])e(?=[+-][0-9])")
-OF_A_PROGRAM = re.compile(
-    r"(?<![A-Za-z0-9.])(?: 1 | [0-9]*\.[0-9]+ | [0-9]+(?=e[+-]0*(?:[4-9]|[1-9][0-9])) )"
-    r" e[+-][0-9]{1,4} (?![A-Za-z0-9]|\.[0-9])",
-    re.VERBOSE,
-)
-ELSEWHERE = re.compile(  # what may stand around: a name, signs, a unit; no formula
-    r"(?:[A-Za-z]\s?=)? (?: [^A-Za-z\\] | \\[,;:! $%()] | \\approx )*"
-    r" (?: \\(?:text|mathrm)\b.* | [A-Za-z]{2}.* )?",
-    re.VERBOSE | re.DOTALL,
-)
-REWRITINGS = [(hint, re.compile(pattern), new) for hint, pattern, new in REWRITINGS]
-IN_A_FONT = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
-    r"\s?\{([^{}]*)\}"
-)
-RATE = re.compile(r'\\[dt]?frac\s?\{\s*"([^"]*)"\s*\}\s?\{\s*"([^"]*)"\s*\}')  # of words
-INTERVAL = re.compile(  # in either notation
-    r"(\s*(?:[a-z]\s?\\in\b)?\s*)(?:\\left\s?)?([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right\s?)?([\[\]])\s*"
-)
-MIXED = re.compile(
-    r"""(?<![A-Za-z0-9.^_]) ([0-9]+)
-    (?: \s+ ([0-9]+)/([0-9]+)                                      # 1 4/5
-      | (?:\s|\\[,;: ]|~)* \\[dtc]?frac\s?
-        (?:\{([0-9]+)\}|([0-9])) \s? (?:\{([0-9]+)\}|([0-9])) )    # 1\frac{4}{5}, 1\frac45
-    """,
-    re.VERBOSE,
-)
-TOKEN = re.compile(
-    r"""
-    (?P<grouped>  [1-9][0-9]{0,2}                                  # 1,234  1{,}234.5  1\,234
-                  (?: (?: (?:\\!)?,(?:\\!\s?)? | \{,\} | \\!\s? | \\[,;:\ ] | ~ ) [0-9]{3} )+
-                  (?![0-9]) (?:\.[0-9]+)?
-                | [1-9][0-9]{0,2} (?:[ ][0-9]{3})+ (?![ 0-9]) )    # 1 234 567
-  | (?P<european> [1-9][0-9]{0,2} (?: (?:\.[0-9]{3})+,[0-9]+       # 1.234,5
-                                    | (?:\.[0-9]{3}){2,} ) (?![0-9.,]) )
-  | (?P<number>   [0-9]*\.[0-9]* \\(?:overline|bar|dot)\s? \{?[0-9]+\}?
-                | (?: [0-9]+(?:\.[0-9]+)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+(?![0-9.]*[0-9A-Za-z^]))? )
-  | "(?P<quoted>  [^"]*)"
-  | (?P<chinese>  [\u4e00-\u9fff]+)
-  | (?P<letters>  [A-Za-z]+)
-  | (?P<sign>     \\[A-Za-z]+ | \\?. )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-
-@functools.lru_cache(maxsize=1024)
-def tokenize(text: str, beside_e: bool = False) -> tuple[str, ...]:
-    r"""Cut an answer into tokens with all clutter gone. Raises Limit where there are too many.
-
-    `beside_e` tells that it is compared with what holds Euler's number: there 2.5e-1 holds it too.
-
-    >>> tokenize(r"$\left(\dfrac{1}{2},\, 1{,}000\text{ cm}\right)$.")
-    ('(', '\\frac', '{', '1', '}', '{', '2', '}', ',', '1000', '"cm', ')')
-    """
-    if len(text) > MAX_ANSWER:
-        raise Limit
-    if not (ELSEWHERE.fullmatch(OF_A_PROGRAM.sub("", text)) and not beside_e):
-        text = SIGNED_EXPONENT.sub("e ", text)
-    tokens, depth = [], 0
-    for match in TOKEN.finditer(respell(text)):
-        kind, token = match.lastgroup, match[match.lastgroup]
-        if kind in ("grouped", "european") and is_list(match, depth):
-            tokens += re.split("(,)", token)
-        elif kind == "grouped":
-            tokens.append(re.sub(r"[^0-9.]", "", token))
-        elif kind == "european":
-            tokens.append(token.replace(".", "").replace(",", "."))
-        elif kind == "letters":
-            tokens += spell(token)
-        elif kind == "chinese":
-            tokens.append(SEPARATORS.get(token, '"' + token))
-        elif kind == "quoted":
-            words = re.findall(r"[A-Za-z-]+|[0-9]+|\S", token)
-            tokens += [SEPARATORS.get(w, '"' + w if w[0].isalpha() else w) for w in words]
-        elif not (token.isspace() or token in CLUTTER):
-            tokens.append(ALIASES.get(token, token))
-            depth += (tokens[-1] in ("(", "[", r"\{")) - (tokens[-1] in (")", "]", r"\}"))
-    deepest = max((level for _, level in levels(tokens)), default=0)
-    if len(tokens) > MAX_TOKENS or deepest > MAX_DEPTH:
-        raise Limit
-    while tokens[-1:] == [","]:
-        tokens.pop()
-    if tokens == [r"\{", r"\}"]:
-        tokens = [r"\emptyset"]
-    # "5, and 7" has one separator
-    return tuple(t for t, after in zip(tokens, [*tokens[1:], ""]) if (t, after) != (",", ","))
-
-
-def is_list(match: re.Match, depth: int) -> bool:
-    """Whether commas that could group digits do not: in (100,200), and in 27,54,108,135."""
-    if re.search(r"[{\\~]", match[0]) or "," not in match[0]:
-        return False
-    around = (
-        match.string[max(0, match.start() - 2) : match.start()],
-        match.string[match.end() :][:2],
-    )
-    return depth > 0 or bool(re.fullmatch("[0-9],", around[0]) or re.fullmatch(",[0-9]", around[1]))
-
-
-def respell(text: str) -> str:
-    """The text in ASCII, with words in quotes, mixed numbers as sums, and one spelling of much."""
-    text = text.replace('"', " ").replace("`", " ") if text.isascii() else to_ascii(text)
-    for hint, pattern, new in REWRITINGS:
-        text = pattern.sub(new, text) if hint in text else text
-    if "[" in text or "]" in text:
-        text = face_inward(text)
-    text = IN_A_FONT.sub(quote_words, text)
-    if '"' in text and "frac" in text:
-        text = RATE.sub(r' "\1 per \2" ', text)
-    return MIXED.sub(add_mixed, text)
-
-
-def to_ascii(text: str) -> str:
-    """Signs, letters, raised and lowered digits as LaTeX; what is not known stays."""
-    text = RAISED.sub(lambda run: f"^{{{run[0].translate(RAISED_TO_ASCII)}}}", text)
-    text = LOWERED.sub(lambda run: f"_{{{run[0].translate(LOWERED_TO_ASCII)}}}", text)
-    return text.translate(TO_ASCII)
-
-
-def face_inward(text: str) -> str:
-    r"""]0, 1] is (0, 1], where all of a union are intervals that may be written so."""
-    pieces = [INTERVAL.fullmatch(piece) for piece in text.split(r"\cup")]
-    if not all(pieces):
-        return text
-    return r"\cup".join(
-        piece[1] + ("(" if piece[2] == "]" else "[") + piece[3] + (")" if piece[4] == "[" else "]")
-        for piece in pieces
-    )
-
-
-def quote_words(match: re.Match) -> str:
-    r"""\text{ cm} is a word; \textbf{93000} and \mathrm{i} are mathematics in another font."""
-    text = match[1].replace("~", " ").strip()
-    is_word = re.fullmatch(r"[A-Za-z][A-Za-z\s.,/^0-9-]*", text) and text not in MATHEMATICAL
-    return f' "{text.replace(".", "")}" ' if is_word else f" {text} "
-
-
-def add_mixed(match: re.Match) -> str:
-    """1 4/5 is 1 + 4/5, but 1 5/4 stays what it is. The digits are compared as text."""
-    whole, top, bottom = (group for group in match.groups() if group)
-    is_proper = (len(top), top) < (len(bottom), bottom)
-    return f"({whole}+{top}/{bottom})" if is_proper else match[0]
-
-
-def spell(letters: str) -> list[str]:
-    """A run of letters is a function, a separator, a word, or a product of variables."""
-    if letters in MATHEMATICAL and len(letters) > 1:
-        return [r"\infty" if letters in ("inf", "infinity") else "\\" + letters]
-    if letters[:-1] in FUNCTIONS:  # sinx
-        return ["\\" + letters[:-1], letters[-1]]
-    if letters in SEPARATORS:
-        return [SEPARATORS[letters]]
-    known = letters in SHORT_WORDS or letters.lower() in SHORT_WORDS
-    is_word = len(letters) > 3 or (len(letters) > 1 and known)
-    return ['"' + letters] if is_word else list(letters)
-
-
-def levels(tokens: list[str]):
-    """Each token with the number of brackets around it; a bracket stands outside itself."""
-    level = 0
-    for token in tokens:
-        level -= token in CLOSING
-        yield token, level
-        level += token in OPENING
-
-
-def split(tokens: list[str], *separators: str) -> list[list[str]]:
-    """Split at the separators that stand in no bracket."""
-    parts = [[]]
-    for token, level in levels(tokens):
-        if level == 0 and token in separators:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts
-
-
-def brackets_around(tokens: list[str]) -> str:
-    """The pair of brackets around all of the tokens, such as "[)"; "" if there is none."""
-    if len(tokens) < 3 or tokens[0] not in OPENING or tokens[-1] not in CLOSING:
-        return ""
-    inside = all(level > 0 for _, level in list(levels(tokens))[1:-1])
-    return tokens[0] + tokens[-1] if inside else ""
 
 
 # ---- Reading: tokens -> value --------------------------------------------------------------------
@@ -449,6 +79,26 @@ def brackets_around(tokens: list[str]) -> str:
 #   ("text", text)                         what could not be read
 # A term is a Fraction, a complex, ("symbol", name), or an operator and terms: ("+", 1, ("sin", 2)).
 
+# fmt: off
+FLIPPED = {">": "<", r"\ge": r"\le"}  # a > b is b < a
+REMARKING = {'"for', '"where', '"with', r"\forall"}  # with which a remark on the variables begins
+REMARK_WORDS = words(
+    "all any every each some both real positive negative nonnegative non-negative nonzero non-zero",
+    "natural rational integer integers number numbers constant constants arbitrary value values",
+    "of is are a an the",
+)
+CONDITIONS = {"<", ">", r"\le", r"\ge", r"\ne"}
+DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
+ARTICLES = ('"a', '"an', '"the')
+OPTION = ('"option', '"Option', '"choice', '"Choice')
+SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
+UNIT_SPELLINGS = {  # of several tokens, and what they become
+    "^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square", r"^ \circ": "degree",
+    "mph": "mi per hr", "* ": "",
+}
+COUNTERS = "元个人种天只次本条张件名岁年月米度克块组分秒厘公里小时斤平方立"  # 31个, 12厘米
+CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
+# fmt: on
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 ONE_NAME = r"""
     (?: m?\\angle )?
@@ -479,9 +129,75 @@ def parse(text: str) -> tuple | None:
     """
     WORK.set(0)
     try:
-        return read(list(tokenize(text)))
+        return read(without_remark(list(tokenize(text)))[0])
     except (Limit, RecursionError):  # the latter of \sqrt\sqrt\sqrt...
         return None
+
+
+def without_remark(tokens: list[str]) -> tuple[list[str], list[str]]:
+    r"""An answer without what it says of its variables, and the inequality that says it.
+
+    So for "cx for all x", "cx, where c is a constant", "2x (x \ne 0)", "\forall x, f(x) = x". What
+    holds another value, as "x for x > 0, 0 for x < 0" does, is no remark.
+    """
+    at = [i for i, (token, level) in enumerate(levels(tokens)) if level == 0 and token in REMARKING]
+    comma = [
+        *(i for i, (token, level) in enumerate(levels(tokens)) if (token, level) == (",", 0)),
+        0,
+    ]
+    bracket = [i for i, (token, level) in enumerate(levels(tokens)) if (token, level) == ("(", 0)]
+    if at and at[0] == 0:
+        main, remark = tokens[comma[0] + 1 :], tokens[: comma[0]]
+    elif len(at) == 1:
+        main, remark = tokens[: at[0] - (tokens[at[0] - 1] == ",")], tokens[at[0] :]
+    elif comma[0]:
+        main, remark = tokens[: comma[0]], tokens[comma[0] + 1 :]
+    elif bracket and tokens[-1] == ")":
+        main, remark = tokens[: bracket[-1]], tokens[bracket[-1] + 1 : -1]
+    else:
+        return tokens, []
+    if not is_remark(remark) or not is_remarked(main, remark):
+        return tokens, []
+    return main, [token for token in remark if token[0] != '"'] if CONDITIONS & {*remark} else []
+
+
+def is_remark(tokens: list[str]) -> bool:
+    """Whether it only says something of variables: all of its numbers are bounds."""
+    is_said = REMARKING | CONDITIONS | {'"' + word for word in REMARK_WORDS} | {r"\in", r"\reals"}
+    tokens = [unquoted(token) for token in tokens]
+    for before, token in zip(["", *tokens], tokens):
+        if token[0].isdigit() and before not in CONDITIONS and before != "-":
+            return False
+        if token == "-" and before not in CONDITIONS:
+            return False
+        is_known = token[0].isdigit() or token in is_said or begins_value(token) or token in "-{},"
+        if not is_known or token in ("(", "[", r"\frac"):
+            return False
+    parts = [set(part) for part in split(tokens, ",")]
+    return all(part & is_said for part in parts) and len(REMARKING & {*tokens}) <= 1
+
+
+def is_remarked(main: list[str], remark: list[str]) -> bool:
+    """Whether the variables of a remark are in an expression, or in what a name is said to equal."""
+    variables = {unquoted(token) for token in remark}
+    variables = {token for token in variables if token.isalpha() or token in GREEK[1]}
+    if not variables & {*main} or not DENIALS.isdisjoint(main):
+        return False
+    name, *sides = split(main, *RELATIONS)
+    if not sides or (CONDITIONS | {r"\in"}).isdisjoint(remark):
+        return True
+    is_solved = set(RELATIONS) & {*main} == {"="} and is_name(name)
+    return is_solved and variables.isdisjoint(without_brackets(name))
+
+
+def unquoted(token: str) -> str:
+    """The variable c of the words "where c is constant"."""
+    return token[1:] if token[0] == '"' and len(token) == 2 and token != '"a' else token
+
+
+def without_brackets(tokens: list[str]) -> list[str]:
+    """f of f(x)."""
+    return tokens[: tokens.index("(")] if "(" in tokens else tokens
 
 
 def read(tokens: list[str]) -> tuple:
@@ -493,13 +209,14 @@ def read(tokens: list[str]) -> tuple:
         read_relation       x = 3    1 < x \le 2    \approx 0.33
         read_parts          A \cup B, a list; A \setminus \{1\}; 3 : 4, a tuple
         read_environment    \begin{cases}..., a list; \begin{pmatrix}..., a tuple
+        read_combination    2 \begin{pmatrix}... - \begin{pmatrix}...
         read_brackets       (1, 2)   [0, 1)   P(3, -4)   (7)
         read_reals          \reals   \reals \setminus \{0\}   \infty
         read_quantity       2x+1     3 cm
     """
     for reading in (
         *(read_group, read_list, read_relation, read_parts),
-        *(read_environment, read_brackets, read_reals, read_quantity),
+        *(read_environment, read_combination, read_brackets, read_reals, read_quantity),
     ):
         if value := reading(tokens):
             return value
@@ -602,13 +319,57 @@ def read_environment(tokens: list[str]) -> tuple | None:
     return ("tuple", "()", tuple(row[2][0] if len(row[2]) == 1 else row for row in rows))
 
 
+def read_combination(tokens: list[str]) -> tuple | None:
+    r"""2 \begin{pmatrix}... - \begin{pmatrix}...: matrices scaled and added."""
+    parts = [[]]
+    for token, level in levels(tokens):
+        if level == 0 and token in ("+", "-") and parts[-1][-1:] == [r"\end"]:
+            parts.append([])
+        parts[-1].append(token)
+    if r"\begin" not in tokens[1:] or any(r"\begin" not in part for part in parts):
+        return None
+    total = None
+    for part in parts:
+        at = part.index(r"\begin")
+        *coefficient, last = part[:at] or ["+"]
+        coefficient += [last] if last not in ("+", "-", "*") else [last, "1"] if last != "*" else []
+        factor, matrix = read_quantity(coefficient), read_environment(part[at:])
+        if not factor or factor[2] or not matrix:
+            return None
+        matrix = elementwise(lambda x, k=factor[1]: ("*", k, x), matrix)
+        total = matrix if total is None else elementwise(lambda x, y: ("+", x, y), total, matrix)
+        if total is None:
+            return None
+    return total
+
+
+def elementwise(operation, *matrices: tuple) -> tuple | None:
+    """A matrix whose entries are computed from those of others; None if they have other shapes."""
+    if all(matrix[0] == "number" for matrix in matrices):
+        return quantity(operation(*(matrix[1] for matrix in matrices)))
+    if any(matrix[0] != "tuple" or len(matrix[2]) != len(matrices[0][2]) for matrix in matrices):
+        return None
+    rows = tuple(elementwise(operation, *row) for row in zip(*(matrix[2] for matrix in matrices)))
+    return ("tuple", "()", rows) if None not in rows else None
+
+
 def read_brackets(tokens: list[str]) -> tuple | None:
     brackets, inside = brackets_around(tokens), tokens[1:-1]
     if brackets and len(parts := split(inside, ",")) > 1:
         return ("tuple", brackets, tuple(map(read, parts)))
+    if (
+        tokens[0] == "C"
+        and brackets_around(tokens[1:]) == "()"
+        and is_pair_of_integers(tokens[2:-1])
+    ):
+        return ("tuple", "C()", tuple(map(read, split(tokens[2:-1], ","))))  # a point, or 10 over 3
     if tokens[0].isupper() and "," in tokens and brackets_around(tokens[1:]) == "()":
         return read(tokens[1:])  # P(3,-4)
     return read(inside) if brackets in ("()", "[]") else None
+
+
+def is_pair_of_integers(tokens: list[str]) -> bool:
+    return len(tokens) == 3 and tokens[1] == "," and (tokens[0] + tokens[2]).isdigit()
 
 
 def read_reals(tokens: list[str]) -> tuple | None:
@@ -623,16 +384,19 @@ def read_reals(tokens: list[str]) -> tuple | None:
 
 def read_quantity(tokens: list[str]) -> tuple | None:
     try:
-        reader = Reader([token for token in tokens if token != r"\$"])
+        reader = Reader([token for token in tokens if token not in CURRENCIES])
         term = reader.sum()
-        varies = has_symbols(term)
-        unit = read_unit(reader.rest(), r"\$" in tokens[:2], varies)
-        value = None if varies else Evaluation().value(term)
-        return ("number", value if isinstance(value, Fraction) else term, unit, 0)
+        return quantity(term, read_unit(reader.rest(), r"\$" in tokens[:2], has_symbols(term)))
     except OverflowError as error:
         raise Limit from error
     except (ValueError, ArithmeticError):
         return None
+
+
+def quantity(term, unit: str = "") -> tuple:
+    """A term as a value, computed if it is rational. Raises as Evaluation.value does."""
+    value = None if has_symbols(term) else Evaluation().value(term)
+    return ("number", value if isinstance(value, Fraction) else term, unit, 0)
 
 
 def read_unit(tokens: list[str], in_dollars: bool, varies: bool) -> str:
@@ -681,7 +445,9 @@ def is_description(tokens: list[str]) -> bool:
         return False
     letters = [token for token in tokens if len(token) == 1 and token.isalpha()]
     if "^" in tokens or re.search("[0-9]", "".join(tokens)):
-        return len(set(letters)) > 1 and all(len(t) == 1 or t[0] in '"\\' for t in tokens)
+        return len(set(letters)) > 1 and all(
+            len(t) == 1 or t.isdigit() or t[0] in '"\\' for t in tokens
+        )
     return True
 
 
@@ -787,6 +553,21 @@ def position(end: tuple):
 # ---- Arithmetic: tokens -> term ------------------------------------------------------------------
 
 
+# fmt: off
+PARTNER = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+CONSTANTS = (r"\pi", "e", "i")
+BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
+SHORT_SUM = re.compile(r"\\(sum|prod)_([a-z])=(-?[0-9]{1,4})\^(-?[0-9]{1,4})")
+ACCENTS = (r"\hat", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline")
+NO_VALUE = words(  # with which no value begins; any other command is a variable or an operator
+    r"\begin \end \\ \{ \} \cup \cap \setminus \pm \mp \circ \mod \ldots \% \$ \|",
+    r"\infty \emptyset \reals \rfloor \rceil", *RELATIONS,
+)
+MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+MAGNITUDES |= {"trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7}
+# fmt: on
+
+
 class Reader:
     r"""A recursive-descent reader of arithmetic: one method for each rule of the grammar.
 
@@ -839,6 +620,8 @@ class Reader:
             return signed(self.take(), self.product())
         left = self.power()
         while True:
+            if self.peek() == "/" and '"' in "".join(self.tokens[self.at + 1 : self.at + 2]):
+                return left  # 60/hour
             if self.peek() in ("*", "/"):
                 left = (self.take(), left, self.factor())
             elif self.at_factor():
@@ -909,14 +692,14 @@ class Reader:
         if token in BOUNDED:  # its bounds become a part of its name
             while self.peek() in ("_", "^"):
                 token += self.take() + self.name()
-            return (token, self.operand())
+            return written_out(token, self.operand())
         if begins_value(token) or (token[0] == '"' and len(token) == 2):
             return self.symbol(token.removeprefix('"'))
         raise ValueError("no value begins here")
 
     def number(self, token: str) -> Fraction:
         """12, seven, or 1.5 million."""
-        value = VALUE_OF_WORD.get(token.lower()) or decimal(token.lower())
+        value = VALUE_OF_WORD[token.lower()] if token[0] == '"' else decimal(token)
         while self.peek()[1:].lower() in MAGNITUDES:
             value *= MAGNITUDES[self.take()[1:].lower()]
         return Fraction(value)
@@ -952,6 +735,10 @@ class Reader:
         if name == r"\overline":
             name, applied = name + self.name(), False  # abc, the digits of a number
         argument = [self.argument()] if applied else []
+        if name == "C" and self.peek() == "(" and is_pair_of_integers(self.rest()[1:4]):
+            n, k = (Fraction(int(token)) for token in self.rest()[1:4:2])
+            self.at += 5
+            return (r"\binom", n, k)  # C(10, 3)
         while self.peek() in ("_", "'", '"base'):
             sign = self.take()
             name += "'" if sign == "'" else "_" + self.name()
@@ -974,6 +761,33 @@ class Reader:
             text += "" if token in ("{", "}", "(", ")", '"base') else digits_of(token)
             if depth <= 0:
                 return text
+
+
+def written_out(name: str, operand):
+    r"""\sum_{k=1}^{3} k^2 as 1 + 4 + 9, if the bounds are integers and it is short."""
+    bounds = SHORT_SUM.fullmatch(name)
+    first, last = map(int, bounds.groups()[2:]) if bounds else (0, 0)
+    if not bounds or not 0 <= last - first < MAX_ITEMS or mentions(operand, bounds[2]):
+        return (name, operand)
+    terms = [substituted(operand, bounds[2], Fraction(n)) for n in range(first, last + 1)]
+    return functools.reduce(lambda a, b: ("+" if bounds[1] == "sum" else "*", a, b), terms)
+
+
+def mentions(term, name: str) -> bool:
+    r"""Whether x_k or an inner \sum^k depends on k by its name."""
+    if not isinstance(term, tuple):
+        return False
+    if term[0] == "symbol":
+        return name in term[1] and name != term[1]
+    is_unknown = term[0] not in OPERATORS[cmath] and name in term[0]
+    return is_unknown or any(mentions(part, name) for part in term[1:])
+
+
+def substituted(term, name: str, value: Fraction):
+    """A term with a value for one of its symbols."""
+    if term in (("symbol", name), (name,)):
+        return value
+    return tuple(substituted(x, name, value) for x in term) if isinstance(term, tuple) else term
 
 
 def digits_of(token: str) -> str:
@@ -1291,7 +1105,10 @@ def same_tokens(left: tuple, right: tuple) -> bool:
         return all(map(same_tokens, one, other))
     if one or other:
         return any(same_tokens(part, right if one else left) for part in one or other)
-    return same(read(list(left)), read(list(right)))
+    (one, condition), (other, contrary) = without_remark(list(left)), without_remark(list(right))
+    if condition and contrary and not same(read(condition), read(contrary)):
+        return False
+    return same(read(one), read(other))
 
 
 def spoken(tokens: tuple) -> str:
@@ -1319,6 +1136,7 @@ def same(a: tuple, b: tuple) -> bool:
     """Whether two values are equal."""
     if a == b:
         return True
+    a, b = map(as_number if "number" in (a[0], b[0]) else as_point, (a, b))
     one, other = assignments(a), assignments(b)
     if one and other:
         return same_assignments(one, other)
@@ -1328,8 +1146,6 @@ def same(a: tuple, b: tuple) -> bool:
         return are_values_of((b if one else a)[2], one or other)
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
-    if "number" in (a[0], b[0]):
-        a, b = as_number(a), as_number(b)
     if a[0] != b[0] and "list" in (a[0], b[0]):  # "1/2 or 0.5" is one number
         items, other = (a[1], b) if a[0] == "list" else (b[1], a)
         return all(item[0] == "number" and same(item, other) for item in items)
@@ -1343,10 +1159,17 @@ def same(a: tuple, b: tuple) -> bool:
 
 
 def as_number(value: tuple) -> tuple:
-    """The ratio 3:4 as 3/4; any other value as it is."""
+    """The ratio 3:4 as 3/4, and C(10, 3) as 10 over 3; any other value as it is."""
+    if value[:2] == ("tuple", "C()"):
+        return quantity((r"\binom", value[2][0][1], value[2][1][1]))
     if value[:2] == ("tuple", ":") and [item[0] for item in value[2]] == ["number", "number"]:
         return ("number", ("/", value[2][0][1], value[2][1][1]), "", 0)
     return value
+
+
+def as_point(value: tuple) -> tuple:
+    """C(10, 3) as a point; any other value as it is."""
+    return ("tuple", "()", value[2]) if value[:2] == ("tuple", "C()") else value
 
 
 def assignments(value: tuple) -> dict:
