@@ -329,8 +329,8 @@ def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[lis
     while len(mixed) < full and len(sampled) < options.max_gen_batches:
         sampled.append(next_batch())
         batch = join(sampled)
-        worth = torch.tensor([worth(g) for g in batch.grades]).view(-1, options.group_size)
-        mixed = (worth.amax(1) > worth.amin(1)).nonzero().flatten().tolist()
+        worths = torch.tensor([worth(g) for g in batch.grades]).view(-1, options.group_size)
+        mixed = (worths.amax(1) > worths.amin(1)).nonzero().flatten().tolist()
     if len(mixed) < full:
         tqdm.write(
             f"step {progress.step}: {len(mixed)} of {full} groups have a signal after {len(sampled)} "

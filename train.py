@@ -347,17 +347,8 @@ def evaluation(training: Training) -> dict:
         batch_size=options.sample_batch_size,
         round_length=options.sample_round_length,
     )
-    return summarize(
-        evaluate(
-            training.policy,
-            training.held_out,
-            sampling,
-            options.seed,
-            training.grade,
-            training.scoring,
-            training.autocast,
-        )
-    )
+    asked = (training.policy, training.held_out, sampling, options.seed, training.grade)
+    return summarize(evaluate(*asked, training.scoring, training.autocast))
 
 
 def start(options: TrainOptions) -> Training:
@@ -419,9 +410,14 @@ def dry_run(options: TrainOptions) -> None:
     """One real training step at the longest lengths allowed: does it fit, and how long does it take?
 
     Its question fills the prompt, no response may end early, and every second rollout counts as right.
+    Before it some short responses end at different moments, as those of a run do.
     """
+    load_reward(options.reward)
     policy, optimizer, autocast = load(options)
     beyond = policy.model.get_input_embeddings().num_embeddings  # no token: the end never comes
+    with autocast:
+        ends, few = tuple(range(0, beyond, 8)), Sampling(8, 32, 50.0, round_length=2)
+        rollout.sample(policy._replace(eos_ids=ends), [encode_prompt(policy, "1+1")], few)
     policy = policy._replace(eos_ids=(beyond,))
     longest = options.max_prompt_length
     tokens_of = lambda digits: len(encode_prompt(policy, "1" * digits))

@@ -142,7 +142,7 @@ def draw_replacements(policy, rollout, entropy, temperature: float) -> list[tupl
             continue
         at = int(here[torch.randint(len(here), ())])
         with torch.no_grad():
-            logits = next_token_logits(policy.model, states[at]).float() / temperature
+            logits = next_token_logits(policy.model, states[[at]])[0].float() / temperature
         logits[response[at]] = -math.inf
         other = int(torch.multinomial(logits.softmax(-1), 1))
         token, replacement = policy.tokenizer.batch_decode([[response[at]], [other]])

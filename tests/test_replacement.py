@@ -156,10 +156,10 @@ def fixed(policy, monkeypatch, logits):
     def response_states(model, input_ids, mask):
         return torch.arange(int(mask.sum()))
 
-    def next_token_logits(model, state):
-        asked.append(int(state))
-        row = torch.full((len(policy.tokenizer),), -100.0)
-        row[list(logits)] = torch.tensor(list(logits.values()))
+    def next_token_logits(model, states):
+        asked.append(int(states))
+        row = torch.full((1, len(policy.tokenizer)), -100.0)
+        row[0, list(logits)] = torch.tensor(list(logits.values()))
         return row
 
     monkeypatch.setattr(replacement, "response_states", response_states)

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, refusal
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import loss
@@ -25,6 +26,7 @@ from entropy import Scoring, log_perplexity, score, score_batch
 from loss import kl_cov_tokens, policy_loss, token_covariance
 from options import InputError, parse_train
 from policy import encode_prompt, load_policy
+from record import read_rollouts
 from reward import Grade
 from rollout import Sampling
 
@@ -188,6 +190,72 @@ def test_fault_14_a_killed_and_resumed_run_writes_the_same_metrics_byte_for_byte
         for folder in (whole, killed)
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_on_resume_an_option_acts_or_is_refused(small, tmp_path):
+    folder = tmp_path / "run"
+    run(*small, "--steps", 2)
+    for name, value in (
+        ("seed", 5),
+        ("eval_questions", 3),
+        ("eval_samples", 3),
+        ("eval_temperature", 0.5),
+        ("eval_top_p", 0.5),
+        ("held_out_fraction", 0.5),
+        ("question_column", "text"),
+        ("answer_column", "text"),
+    ):
+        kept = refusal(run, "--resume", folder, f"--{name}", value)
+        assert kept.startswith(f"--{name}: a resumed run keeps its {name}, ")
+    assert "made 2 already" in refusal(run, "--resume", folder, "--steps", 1)
+
+    def groups_of(*arguments):
+        training = train.start(
+            parse_train(["--resume", str(folder), "--steps", "3", *map(str, arguments)])
+        )
+        moments = training.optimizer.state_dict()["state"]
+        assert len(moments) and all(float(state["step"]) == 4 for state in moments.values())
+        return training.optimizer.param_groups
+
+    assert [group["weight_decay"] for group in groups_of()] == [0.0]
+    assert [group["weight_decay"] for group in groups_of("--weight_decay", 0.25)] == [0.25]
+    run("--resume", folder, "--steps", 3, "--learning_rate", 7e-5)
+    assert [line["learning_rate"] for line in metrics_of(folder)] == [1e-4, 1e-4, 7e-5]
+
+
+def test_questions_that_have_changed_since_are_told(small, tmp_path, capsys):
+    file = tmp_path / "questions.jsonl"
+    rows = [{"problem": f"What is {i} plus {i}?", "answer": str(2 * i)} for i in range(40)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    run(*small, "--data", file, "--steps", 1)
+    run("--resume", tmp_path / "run", "--steps", 2)
+    assert "have changed" not in capsys.readouterr().err
+    rows[11]["answer"] = "23"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    run("--resume", tmp_path / "run", "--steps", 3)
+    assert f"--data {file}: the questions, their gold answers or their order have changed" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("damage", ["training_state.pt", "model.safetensors", "config.json"])
+def test_a_damaged_checkpoint_is_named_with_the_one_before_it(small, tmp_path, damage):
+    folder = tmp_path / "run"
+    run(*small, "--steps", 1)
+    last = folder / "checkpoints" / "step_1"
+    file = last / damage
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    sentence = refusal(run, "--resume", folder, "--steps", 2)
+    assert f"the checkpoint {last} is damaged" in sentence and "space" not in sentence
+    assert sentence.endswith("delete that folder to go on from the one before it, step_0")
+    assert len(metrics_of(folder)) == 1  # nothing is lost by trying
+    shutil.rmtree(last)
+    run("--resume", folder, "--steps", 2)
+    assert len(metrics_of(folder)) == 2
+    for checkpoint in record.checkpoints(folder):
+        (checkpoint / damage).write_bytes(b"")
+    shutil.rmtree(record.checkpoints(folder)[0])
+    assert "none before it" in refusal(run, "--resume", folder, "--steps", 3)
 
 
 @pytest.mark.parametrize("objective", ["clip_cov", "kl_cov"])
@@ -831,6 +899,98 @@ def test_dry_run_tells_memory_and_times_and_makes_no_run(small, tmp_path, capsys
     assert not (tmp_path / "run").exists()
 
 
+def test_a_policy_that_is_not_the_one_sampled_is_not_trained(small, tmp_path, monkeypatch):
+    score_batch = record.score_batch
+    off = 0.09
+
+    def scored(*arguments, **named):
+        scores = score_batch(*arguments, **named)
+        return scores._replace(logp=scores.logp + off)
+
+    monkeypatch.setattr(record, "score_batch", scored)
+    run(*small, "--steps", 1)  # a warning, and it goes on
+    (line,) = metrics_of(tmp_path / "run")
+    assert line["sampling_logp_difference"] == pytest.approx(0.09, abs=1e-3)
+    small[small.index("--run") + 1], off = str(tmp_path / "off"), 0.11
+    sentence = refusal(run, *small, "--steps", 1)
+    assert sentence.startswith("--model: generation and the scorer disagree by 0.11")
+    assert not (tmp_path / "off" / "metrics.jsonl").exists()
+    off = math.nan
+    small[small.index("--run") + 1] = str(tmp_path / "nan")
+    assert "disagree by nan" in refusal(run, *small, "--steps", 1)
+
+
+def test_a_dry_run_lets_rows_leave_a_batch_as_a_run_does(small, monkeypatch):
+    lengths, sample = [], rollout.sample
+
+    def noted(*arguments, **named):
+        rollouts = sample(*arguments, **named)
+        lengths.append(rollouts.response_lengths.tolist())
+        return rollouts
+
+    monkeypatch.setattr(rollout, "sample", noted)
+    run(*small, "--dry_run", "--max_prompt_length", 30, "--max_response_length", 20)
+    assert len(set(lengths[0])) > 2
+
+
+HALF = '''
+from reward import Grade, grade
+
+def half(response, gold, question):
+    """Half a point for a box, and the other for what is in it."""
+    if grade(response, gold, question).correct:
+        return 1.0
+    return 0.5 if "boxed" in response else 0.0
+
+def shout(response, gold, question):
+    return Grade(True, "correct", question, 2.0)
+
+def broken(response, gold, question):
+    return response[len(response) + len(gold)]
+'''
+
+
+def test_a_reward_of_ones_own(small, tmp_path, capsys):
+    file, folder = tmp_path / "mine.py", tmp_path / "run"
+    file.write_text(HALF)
+    run(*small, "--steps", 1, "--reward", f"{file}:half", "--max_response_length", 40)
+    rows = read_rollouts(folder / "rollouts" / "step_1.parquet", ["text", "reward", "outcome"])
+    seen = set()
+    for row in rows.to_pylist():
+        boxed, right = "boxed" in row["text"], row["outcome"] == "correct"
+        assert row["reward"] == (1.0 if right else 0.5 if boxed else 0.0)
+        seen.add(row["reward"])
+    assert len(seen) > 1
+    (line,) = metrics_of(folder)
+    assert line["reward"] > line["accuracy"] or seen == {1.0}
+    # On resume it acts as well: every answer is right from here on, in the evaluation too.
+    run("--resume", folder, "--steps", 2, "--reward", f"{file}:shout", "--eval_every", 1)
+    line = metrics_of(folder)[1]
+    assert (line["reward"], line["accuracy"], line["eval_accuracy"]) == (2.0, 1.0, 1.0)
+    assert line["zero_signal_groups"] == line["groups"]
+    sentence = refusal_of(run, "--resume", folder, "--steps", 3, "--reward", f"{file}:broken")
+    assert "mine.py" in sentence and "line 14" in sentence and "IndexError" in sentence
+
+
+def refusal_of(function, *arguments):
+    with pytest.raises(InputError) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_response_is_shown_now_and_then(small, tmp_path, capsys):
+    run(*small, "--steps", 3, "--show_every", 2)
+    out = capsys.readouterr().out
+    assert re.findall(r"^step (\d+), asked: [\d+-]+$", out, re.MULTILINE) == ["1", "2"]
+    assert re.search(
+        r"^    (correct|wrong|no answer)(: \S+)? \(gold -?\d+\), reward [01]$", out, re.MULTILINE
+    )
+    small[small.index("--run") + 1] = str(tmp_path / "quiet")
+    run(*small, "--steps", 1)  # no terminal
+    assert "asked:" not in capsys.readouterr().out
+
+
 BAD = {
     "unknown option": (["--stepz", "3"], "--stepz"),
     "no number": (["--steps", "many"], "--steps"),
@@ -870,6 +1030,10 @@ BAD = {
         "--updates_per_step 2",
     ),
     "negative strength": (["--polarity_expand", "-1"], "--polarity_expand"),
+    "no object": (["--chat_template_kwargs", "[1]"], "--chat_template_kwargs [1]: give a JSON"),
+    "no JSON": (["--chat_template_kwargs", "{thinking: no}"], "give a JSON object"),
+    "a place it has not": (["--system", "Be brief."], "--system: only a chat template"),
+    "no such reward": (["--reward", "nowhere.py:half"], "--reward nowhere.py"),
 }
 
 
