@@ -13,7 +13,16 @@ from test_answers import BOMBS, DIFFERENT, EQUAL
 import answers
 import reward
 from answers import is_equivalent
-from reward import explain, extract_answer, grade, overlong_penalty
+from options import InputError
+from reward import (
+    Grade,
+    explain,
+    extract_answer,
+    grade,
+    load_reward,
+    opened_thought,
+    overlong_penalty,
+)
 
 EXTRACTED = [
     # boxes
@@ -25,7 +34,13 @@ EXTRACTED = [
     (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),  # escaped braces are no braces
     (r"First \boxed{3}, but in fact \boxed{4}.", "4"),
     (r"The answer is 3, so \boxed{4}", "4"),  # a box outranks a sentence
-    (r"\boxed{3} and now \boxed{4", "3"),  # an unclosed box is no box
+    (r"\boxed{3} and now \boxed{4", None),  # what was meant at last is cut off
+    (r"\boxed{3} and now \boxed{", None),
+    (r"\boxed{3}, and \boxed{4 is it", None),
+    (r"The answer is 3, in a box: \boxed{3", None),
+    (r"\boxed{ \boxed{5}", "5"),
+    (r"\boxed{\text{Answer: C}}", r"\text{ C}"),  # a label is not part of it
+    (r"\boxed{Final answer: 5}", " 5"),
     (r"\boxed{3}. Write it as \boxed{}.", "3"),  # nor is an empty one
     (r"}}}\boxed{{{5}", None),
     (r"\boxedminus{5}", None),  # another command
@@ -99,19 +114,205 @@ def test_extraction_follows_the_written_rules(response, expected):
     assert extract_answer(response) == expected
 
 
-def test_what_follows_a_turn_or_stands_in_a_thought_is_not_the_answer():
-    turns = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>"]
-    turns += ["<start_of_turn>", "<end_of_turn>", "<|start_header_id|>", "<|user|>", "[INST]"]
-    turns += ["<｜end▁of▁sentence｜>", "<｜User｜>", "### Instruction", "\nUser:", "\nHuman:"]
-    assert sorted(turns) == sorted(reward.TURNS)
-    for turn in turns:
+REMARKS = [
+    ("The answer is 42, in total.", "42"),
+    ("The answer is 42 (checked).", "42"),
+    ("The answer is 42 — as required.", "42"),
+    ("The answer is 42 - the same as before.", "42"),
+    ("The answer is 42; this is what was asked.", "42"),
+    ("The answer is 42: every pen counts.", "42"),
+    ("The answer is $42$, obtained by adding both.", "42"),
+    ("The answer is 42, meaning that Ann has 42.", "42"),
+    ("The answer is 42, hence option B.", "42"),
+    ("The answer is 42 when rounded to one place.", "42"),
+    ("The answer is 42 pens, all of them blue.", "42 pens"),
+    ("The answer is 42! Great work.", "42"),
+    ("The answer is 5!.", "5!"),
+    ("The answer is 1,234, in all.", "1,234"),
+    ("The answer is 24, not 42.", "24"),
+    # these words offer another answer, or a condition, or belong to it
+    ("The answer is 42, or maybe 43.", "42, or maybe 43"),
+    ("The answer is 42, or so.", "42, or so"),
+    ("The answer is 42, but possibly less.", "42, but possibly less"),
+    ("The answer is 42, three.", "42, three"),
+    ("The answer is 42, other values fail.", "42, other values fail"),
+    ("The answer is 7 and possibly 8.", "7 and possibly 8"),
+    ("The answer is 7, if n is odd.", "7, if n is odd"),
+    ("The answer is 7, assuming enough is left.", "7, assuming enough is left"),
+    ("The answer is 7 (mod 11).", "7 (mod 11)"),
+    ("The answer is 7 - pi.", "7 - pi"),
+    ("The answer is 3 (x + 1).", "3 (x + 1)"),
+    ("The answer is 7, 8 and 9.", "7, 8 and 9"),
+    ("The answer is red, blue.", "red, blue"),
+    # what is asked or taken back is not stated
+    ("The answer is 7, right?", None),
+    ("The answer is 7, because is it not?", None),
+    ("The answer is 7. Or 8.", None),
+    ("The answer is 7. No, wait.", None),
+    ("The answer is 7\nActually, it is 8.", None),
+    # decoration
+    ("**Final Answer: 58** ✅", "58"),
+    ("Final answer: `58` ✓", "58"),
+    ("**58** ✅", "58"),
+    ("Answer: 58 🎉🎉", "58"),
+    ("Answer: 58.✅", "58"),
+    ("**Answer: 58** (checked)", "58"),
+    ("**Answer: 58** apples", "58 apples"),
+    ("Answer: **58** or **60**", "58 or 60"),  # a hedge stays one
+    ("The answer is x ** 2.", "x ** 2"),
+    # labels
+    (r"\textbf{Answer:} 5", "5"),
+    (r"\text{Final answer: } 7", "7"),
+    (r"\textbf{Answer: 31}", "31"),
+    (r"$\text{Answer} = 31$", "31"),
+    ("[Answer] 31", "31"),
+    ("**Answer** 31", "31"),
+    ("Answer：31", "31"),
+    ("Answer﹕ 31", "31"),
+    ("Answer∶31", "31"),
+    (r"Answer: 31 \\", "31"),
+    ("Answer: 31。", "31"),
+    ("| Answer | 31 |", None),  # no rule names a table
+    # sentences
+    ("Final Answer: The largest n is 34.", "34"),
+    ("Final Answer: There are 34 ways.", "34 ways"),
+    ("Answer: The value of $x$ is $34$.", "34"),
+    ("Answer: Ann has 34 apples left.", "34 apples left"),
+    ("Final answer: The largest n is not 34.", "The largest n is not 34"),
+    ("Final answer: If n is odd, it is 34", "If n is odd, it is 34"),
+    ("Final answer: It is either 34 or 35.", "It is either 34 or 35"),
+    ("Final answer: The least is 3, the largest is 34.", "3, the largest is 34"),
+    ("The answer is pi plus 5.", "pi plus 5"),
+    # stated after a box
+    ("\\boxed{3}\n\nFinal answer: B", "B"),
+    ("\\boxed{3}\n\nThe final answer is (B).", "(B)"),
+    ("\\boxed{n}\n**Final Answer:** even", "even"),
+    ("\\boxed{9}\n**Final Answer**\n8", "8"),
+    ("\\boxed{9}\n\n**Answer: D**", "D"),
+    ("\\boxed{9}\nThe final answer is clearly 8.", "8"),
+    ("\\boxed{9}\nFinal Answer: The largest n is 34.", "34"),
+    ("\\boxed{9}\n\nThe final answer is an integer.", "9"),
+    ("\\boxed{9}\nThe final answer is correct.", "9"),
+    ("\\boxed{9}\nFinal answer: see above", "9"),
+    ("\\boxed{9}\n\nAnswer: D\nThat is all.", "9"),  # not the last line
+    ("\\boxed{9}\nThe final answer is 8?", "9"),
+    ("\\boxed{9}\nThe final answer is:", "9"),
+    # what stands before an instruction is the echo of a prompt
+    ("What is 3+4? The correct answer is 7. Put your final answer in \\boxed{}.", None),
+    ("The answer is 7.\nWrite the answer in \\boxed{}.", None),
+    ("The answer is 7. Let's think, and output the final answer within \\boxed{}.", None),
+    ("The answer is 7. Express your answer as a decimal.", None),
+    ("Answer: 7\n\nProvide your final answer.", None),
+    ("正确答案是7。请把最终答案放在\\boxed{}里。", None),
+    ("Put it in \\boxed{}: The answer is 34.", "34"),
+    ("Mark your solution with \\boxed\nThe answer is 34.", "34"),
+    ("Give your answer as a fraction. The answer is 1/2.", "1/2"),
+    ("The answer is 34. I have put it into no \\boxed{}.", "34"),
+    ("My answer is \\boxed{34}. I have put it within \\boxed{} as asked.", "34"),
+]
+
+
+@pytest.mark.parametrize("response, expected", REMARKS)
+def test_what_is_stated_ends_before_remarks_and_no_guess_is_cut_to_one_answer(response, expected):
+    assert extract_answer(response) == expected
+
+
+def test_what_follows_a_turn_is_not_the_answer():
+    for turn in reward.TURNS:
         assert extract_answer(rf"\boxed{{1}}{turn}\boxed{{2}}") == "1"
-        assert extract_answer(rf"{turn.strip()}The answer is 1.") == "1"  # of the prompt
-    for tag in ("think", "thinking", "thought", "reasoning"):
-        assert extract_answer(rf"<{tag}>\boxed{{1}}</{tag}>\boxed{{2}}") == "2"
-        assert extract_answer(rf"\boxed{{2}}<{tag}>\boxed{{1}}") == "2"
+        if turn not in ("<|assistant|>", "[/INST]"):
+            assert extract_answer(rf"{turn}\boxed{{2}}") is None
+    for turn in ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<｜end▁of▁sentence｜>"]:
+        assert extract_answer(rf"\boxed{{1}}{turn}\boxed{{2}}") == "1"
+    for opening in [
+        *("<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n"),
+        *(
+            "<start_of_turn>model\n",
+            "<｜Assistant｜>",
+            "<|assistant|>",
+            "[/INST] ",
+            "<|turn>model\n",
+        ),
+        "<|begin_of_text|><|start_header_id|>assistant<|end_header_id|>",
+    ]:
+        assert extract_answer(rf"{opening}\boxed{{1}}") == "1", opening
+    assert extract_answer(r"<|im_start|>user \boxed{1}") is None
     text = r"\boxed{1}" + " " * 99_995 + r"\boxed{}."
     assert extract_answer(text) is None  # beyond the last 100,000 characters
+
+
+THOUGHTS = [
+    *(("<think>", "</think>"), ("<|think|>", "<|/think|>"), ("<thinking>", "</thinking>")),
+    *(("<seed:think>", "</seed:think>"), ("<think_fast>", "</think_fast>")),
+    *(("<reasoning>", "</reasoning>"), ("<thought>", "</thought>"), ("[THINK]", "[/THINK]")),
+    *(("<|begin_of_thought|>", "<|end_of_thought|>"), ("◁think▷", "◁/think▷")),
+    *(("<|START_THINKING|>", "<|END_THINKING|>"), ("<|channel>thought\n", "<channel|>")),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+]
+
+
+@pytest.mark.parametrize("opening, closing", THOUGHTS)
+def test_a_thought_is_not_the_answer_however_its_tags_are_spelled(opening, closing):
+    assert extract_answer(rf"{opening}\boxed{{1}}{closing}\boxed{{2}}") == "2"
+    assert extract_answer(rf"\boxed{{1}}{closing}\boxed{{2}}") == "2"  # opened by the prompt
+    assert extract_answer(rf"\boxed{{2}}{opening}\boxed{{1}}") == "2"
+    assert extract_answer(rf"{opening}\boxed{{1}}") is None
+    assert opened_thought(f"1+1?<|im_end|>\n{opening}\n") == f"{opening}\n"
+    assert opened_thought(f"1+1? {opening} \n\n{closing}\n\n") == ""
+    assert opened_thought(f"Begin with {opening}. 1+1?") == opened_thought("1+1?") == ""
+
+
+def test_of_channels_the_last_final_one_speaks():
+    thought = r"<|channel|>analysis<|message|>\boxed{1}<|end|>"
+    final = r"<|start|>assistant<|channel|>final<|message|>\boxed{2}"
+    assert extract_answer(thought) is None
+    assert extract_answer(thought + final + "<|return|>") == "2"
+    assert extract_answer(final) == "2"
+    assert extract_answer(final.replace("2", "3") + "<|end|>" + final) == "2"
+    turn = "<|return|><|start|>user<|message|>And now?<|end|>"
+    assert extract_answer(thought + final + turn + final.replace("2", "3")) == "2"
+    call = '<|channel|>commentary to=f <|constrain|>json<|message|>{"a": "\\boxed{1}"}<|call|>'
+    assert extract_answer(call) is None
+
+
+def test_other_special_tokens_say_nothing():
+    for token in ("<pad>", "<unk>", "<s>", "<|reserved_special_token_5|>", "<｜place▁holder｜>"):
+        assert extract_answer(rf"\boxed{{4{token}}}") == "4"
+        assert extract_answer(rf"{token}The answer is 4{token}{token}") == "4"
+        assert extract_answer(rf"\boxed{{{token}}}") is None
+    assert extract_answer(r"\boxed{1<|x|>3}") == "1<|x|>3"  # mathematics
+
+
+@pytest.mark.parametrize(
+    "response, question, expected",
+    [
+        ("我们算。\n答案：31", "", "31"),
+        ("我们算。答案是31。", "", "31"),
+        ("我们算。所以答案为**31**", "", "31"),
+        ("我们算。【答案】31", "", "31"),
+        ("由题意得，\\frac{1}{2}x=3。正确答案是B。", "", "B"),
+        ("答案：31", "", "31"),
+        ("3+4=7\n答案是7", "三加四等于几？", "7"),
+        ("我们算，3+4=7。答案是7。", "What is three and four?", "7"),
+        ("我算出\\boxed{3}。最终答案：9", "", "9"),
+        ("我算出\\boxed{3}。答案：9", "", "3"),
+        ("我们算。答案是31或32。", "", "31或32"),
+        # an English solution that ends in Chinese, or signs alone
+        ("7+8=15\n15-3=12\n所以答案是：12。", "7+8-3", None),
+        ("7+8=15\n15-3=12\n所以答案是：12。", "", None),
+        ("7+8=15\n所以答案是：12。\n所以答案是：12。", "7+8-3", None),
+        ("所以答案是：12。", "7+8-3", None),
+        ("kqw xwz\n所以答案是：12。", "7+8-3", None),
+        ("We add the two and so on.\n答案：31", "", None),
+        ("我们算。答案是31吗？", "", None),
+        ("我们算。答案不是31。", "", None),
+    ],
+)
+def test_chinese_statements_count_where_the_question_or_the_response_is(
+    response, question, expected
+):
+    assert extract_answer(response, question) == expected
+    assert grade(response, "9", question).answer == expected
 
 
 def test_a_grade_has_one_of_four_outcomes_and_the_extracted_text():
@@ -204,6 +405,76 @@ def test_the_tool_grades_a_file_and_refuses_what_is_none(tmp_path):
         assert (said if "--file" in arguments else 'give "RESPONSE" "GOLD"') in refused.stderr
 
 
+def test_a_closed_pipe_and_a_question_in_a_case(tmp_path):
+    file = tmp_path / "cases.jsonl"
+    case = {"gold": "7", "response": "3+4=7\n答案是7", "question": "三加四", "expected": True}
+    file.write_text(json.dumps(case) + "\n", encoding="utf-8")
+    graded = f"{sys.executable} {reward.__file__} --file {file}"
+    for end in ("", " | true"):
+        command = ["bash", "-c", f"set -o pipefail; {graded}{end}"]
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert result.returncode == 0 and "cannot be read" not in result.stderr
+        assert end or "1 correct" in result.stdout
+
+
+OWN = """import neighbour
+from reward import Grade, grade
+
+def own(response, gold, question):
+    if gold == "fails":
+        return neighbour.divide(0)
+    if gold == "grade":
+        return grade(response, question, question)
+    return {"half": 0.5, "one": 1, "true": True, "none": None, "nan": float("nan"),
+            "inf": 1e999, "text": "1", "list": Grade(1, "correct", "7"), "two": 2.0}[gold]
+
+class Callable:
+    def __call__(self, *texts):
+        return float(texts == ("r", "g", "q"))
+
+instance, number = Callable(), 3
+"""
+
+
+def test_a_reward_of_ones_own(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(OWN, encoding="utf-8")
+    (tmp_path / "neighbour.py").write_text("def divide(n):\n    return 1 / n\n", encoding="utf-8")
+    own = load_reward(f"{file}:own")
+    assert load_reward("") is grade
+    assert own(r"\boxed{7}", "half") == Grade(False, "wrong", "7", 0.5)
+    assert own("Hm.", "half") == Grade(False, "no answer", None, 0.5)
+    assert own("Hm.", "one") == own("Hm.", "true") == Grade(True, "correct", None, 1.0)
+    assert own(r"\boxed{7}", "two", "?").reward == 2.0
+    assert own(r"\boxed{7}", "grade", "7") == Grade(True, "correct", "7", None)
+    assert load_reward(f"{file}:instance")("r", "g", "q").correct
+
+    def refused(name, *texts):
+        with pytest.raises(InputError) as told:
+            load_reward(name)(*texts)
+        assert "\n" not in str(told.value)
+        return str(told.value).removeprefix(f"--reward {name}: ")
+
+    assert refused(f"{file}:own", "", "fails") == (
+        "mine.py, line 6: ZeroDivisionError: division by zero"
+    )
+    assert refused(f"{file}:own", "", "unknown") == "mine.py, line 9: KeyError: 'unknown'"
+    for gold in ("none", "nan", "inf", "text", "list"):
+        said = refused(f"{file}:own", "", gold)
+        assert said.startswith("mine.py, line 4: TypeError: it returned "), said
+    assert "no function 'others'" in refused(f"{file}:others")
+    assert "no function 'number'" in refused(f"{file}:number")
+    assert "no file" in refused(f"{tmp_path}/none.py:own")
+    assert "file.py:function" in refused("mine.py") and "file.py:function" in refused(":own")
+    for text, said in [
+        ("x = 1\ndef f(:\n", "broken.py, line 2"),
+        ("import not_there_at_all\n", "broken.py, line 1: ModuleNotFoundError"),
+        ("x = 1\n\nraise SystemExit(3)\n", "broken.py, line 3: SystemExit: 3"),
+    ]:
+        (tmp_path / "broken.py").write_text(text, encoding="utf-8")
+        assert said in refused(f"{tmp_path}/broken.py:f")
+
+
 def test_overlong_penalty_grows_over_the_buffer_and_never_rewards():
     penalties = [overlong_penalty(n, limit=100, buffer=20, penalty=2.0) for n in range(130)]
     assert penalties[:81] == [0.0] * 81
@@ -219,16 +490,36 @@ def test_fault_12_verifier_never_evaluates_never_hangs():
         imports = [name.name for n in nodes if isinstance(n, ast.Import) for name in n.names]
         imports += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
         assert not called & {"eval", "exec", "compile", "__import__"}
-        assert {name.split(".")[0] for name in imports} <= {
-            *sys.stdlib_module_names,
-            "answers",
-            "options",
-            "tqdm",
-        }
+        ours = {"answers", "notation", "options", "precise"}
+        assert {name.split(".")[0] for name in imports} <= {*sys.stdlib_module_names, "tqdm", *ours}
         for library in ("signal", "threading", "multiprocessing", "subprocess", "ast"):
             assert library not in imports
 
-    long = ["a", "{", "\n", " ", "\\", "$", "</think>", "<think>", "answer is ", "\n####", "1,"]
+    long = [
+        "a",
+        "{",
+        "\n",
+        " ",
+        "\\",
+        "$",
+        "</think>",
+        "<think>",
+        "answer is ",
+        "\n####",
+        "1,",
+        "<|",
+    ]
+    long += [
+        "put your ",
+        "答案是",
+        "<|channel|>",
+        "\\boxed{",
+        "The n is ",
+        "[/INST]",
+        "42, or ",
+        "✅",
+        "?",
+    ]
     long = [part * (1_000_000 // len(part)) for part in long]
     graded = []
 
