@@ -19,6 +19,7 @@ from conftest import ROOT
 
 from loss import group_advantages, policy_loss
 from options import InputError, parse_eval, parse_train
+from reward import load_reward
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -207,6 +208,15 @@ def test_the_method_of_the_readme(tokens, readme_code):
     assert torch.equal(weighed(0.0), advantages)
     factor, lengths = (weighed(0.5) / advantages)[:, 0], mask.sum(1)
     assert factor[lengths.argmin()] > 1 > factor[lengths.argmax()]
+
+
+def test_the_reward_of_the_page_on_the_verifier(tmp_path):
+    (block,) = blocks(ROOT / "docs" / "verifier.md", "python")
+    assert len([line for line in block.splitlines() if line]) <= 12
+    (tmp_path / "mine.py").write_text(block, encoding="utf-8")
+    half = load_reward(f"{tmp_path / 'mine.py'}:half_for_the_box")
+    graded = [half(text, "7") for text in (r"\boxed{7}", r"\boxed{8}", "seven or so")]
+    assert [(g.correct, g.reward) for g in graded] == [(True, None), (False, 0.5), (False, 0.0)]
 
 
 # -------------------------------------------------------------------------------- the glossary
