@@ -197,8 +197,8 @@ STATED_START = re.compile(r"""(?ix)  # what stands before the answer: fillers, "
       \s(?:is|are|be|was|equals|has|have|needs?|makes?|costs?|takes?|earns?)
       \s(?=[0-9$\\+-]) [$]? )?""")
 STATED_END = re.compile(r"""(?x)  # the end of the sentence, or of what it states
-    \n | </answer> | [。！？] | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$) | (?<=[$*])!
-  | !(?=\s[A-Z][a-z]) | \sand[ ](?=(?:we|this|so|thus|hence|therefore|is|are|not)\b)
+    \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故) | (?<=[$*])! | !(?=\s[A-Z][a-z])
+  | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$) | \sand[ ](?=(?:we|this|so|thus|hence|is|are|not)\b)
   | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s? (?: because | since | which | where | that | as
       | for[ ]all | in[ ](?:total|all) | when[ ]rounded
       | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e) )\b""")

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 from test_answers import BOMBS, DIFFERENT, EQUAL
-from test_reward import EXTRACTED
+from test_reward import EXTRACTED, REMARKS, THOUGHTS
 
 from answers import is_equivalent, parse, tokenize
 from reward import grade
@@ -51,7 +51,7 @@ def timed(rng, response: str, gold: str) -> float:
         parse.cache_clear()
         tokenize.cache_clear()
         began = time.process_time()
-        grade(response, gold)
+        grade(response, gold, rng.choice(["", "3+4", "三加四等于几？"]))
         seconds.append(time.process_time() - began)
         if seconds[0] < 0.02:
             break
@@ -66,7 +66,9 @@ def main() -> None:
     options = parser.parse_args()
     rng = random.Random(options.seed)
     seeds = [text for pair in EQUAL + DIFFERENT for text in pair] + BOMBS[:20]
-    seeds += [response for response, _ in EXTRACTED]
+    seeds += [response for response, _ in EXTRACTED + REMARKS] + [
+        tag for pair in THOUGHTS for tag in pair
+    ]
     for file in options.files:
         for line in Path(file).read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
