@@ -203,7 +203,7 @@ STATED_END = re.compile(r"""(?x)  # the end of the sentence, or of what it state
       | for[ ]all | in[ ](?:total|all) | when[ ]rounded
       | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e) )\b""")
 HEDGES = CHANGING | MATHEMATICAL | words(
-    "or possibly probably either unless except depending assuming though rather instead other also")
+    "or possibly probably either unless except depending assuming though rather other others also")
 REMARK = re.compile(rf"""(?ix)  # a number, and words behind it that offer no other answer
     ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
     (?: [,;:!]\s | \s?[—–] | \s-{{1,3}}\s | \s\( )

@@ -136,6 +136,7 @@ REMARKS = [
     ("The answer is 42, but possibly less.", "42, but possibly less"),
     ("The answer is 42, three.", "42, three"),
     ("The answer is 42, other values fail.", "42, other values fail"),
+    ("The answer is 42, others fit too.", "42, others fit too"),
     ("The answer is 7 and possibly 8.", "7 and possibly 8"),
     ("The answer is 7, if n is odd.", "7, if n is odd"),
     ("The answer is 7, assuming enough is left.", "7, assuming enough is left"),
