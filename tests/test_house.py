@@ -8,8 +8,10 @@ import pytest
 from conftest import ROOT
 
 FLOORS = (  # from the ground; a file imports only from floors below its own
-    {"loss", "entropy", "answers", "options"},
+    {"loss", "entropy", "options", "notation", "precise"},
+    {"answers"},
     {"reward"},
+    {"cells"},
     {"data"},
     {"policy"},
     {"rollout"},
