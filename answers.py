@@ -60,13 +60,23 @@ MAX_ITEMS = 64  # of one list, compared pair by pair
 MAX_DIGITS = 400  # of one number; Python itself refuses to convert more than 4300
 MAX_BITS = 2**15  # of a numerator or a denominator: 2004! is exact, 9^{9^9} is beyond
 MAX_FACTORIAL = 2_500
+MAX_SUM = 400  # operations and numbers of a sum that is written out
 MAX_WORK = 2**30  # products of the two lengths of all that one call computes: some 15 ms
+SHORT = 450  # bits; what is shorter takes as long as what has these
 MAX_PRECISION = 1_000  # digits, where 16 are not enough to tell two numbers apart
 POINTS = 12  # tried for a pair of expressions with variables; four good ones are enough
 TOLERANCE = 1e-11
 
-# What one call of is_equivalent or parse has computed so far; each thread that grades has its own.
-WORK = contextvars.ContextVar("WORK", default=0)
+
+class Work:
+    """What one call of is_equivalent or parse has computed so far."""
+
+    def __init__(self):
+        self.done = 0  # up to MAX_WORK
+        self.known = {}  # (term, point, digits): its Evaluation, for lists are compared in pairs
+
+
+WORK = contextvars.ContextVar("WORK")  # each thread that grades has its own
 
 
 # ---- Reading: tokens -> value --------------------------------------------------------------------
@@ -127,7 +137,7 @@ def parse(text: str) -> tuple | None:
     >>> parse("1/2 cm"), parse(r"\infty")
     (('number', Fraction(1, 2), 'cm', 0), ('infinity', False))
     """
-    WORK.set(0)
+    WORK.set(Work())
     try:
         return read(without_remark(list(tokenize(text)))[0])
     except (Limit, RecursionError):  # the latter of \sqrt\sqrt\sqrt...
@@ -140,20 +150,18 @@ def without_remark(tokens: list[str]) -> tuple[list[str], list[str]]:
     So for "cx for all x", "cx, where c is a constant", "2x (x \ne 0)", "\forall x, f(x) = x". What
     holds another value, as "x for x > 0, 0 for x < 0" does, is no remark.
     """
-    at = [i for i, (token, level) in enumerate(levels(tokens)) if level == 0 and token in REMARKING]
-    comma = [
-        *(i for i, (token, level) in enumerate(levels(tokens)) if (token, level) == (",", 0)),
-        0,
-    ]
-    bracket = [i for i, (token, level) in enumerate(levels(tokens)) if (token, level) == ("(", 0)]
-    if at and at[0] == 0:
-        main, remark = tokens[comma[0] + 1 :], tokens[: comma[0]]
-    elif len(at) == 1:
-        main, remark = tokens[: at[0] - (tokens[at[0] - 1] == ",")], tokens[at[0] :]
-    elif comma[0]:
-        main, remark = tokens[: comma[0]], tokens[comma[0] + 1 :]
-    elif bracket and tokens[-1] == ")":
-        main, remark = tokens[: bracket[-1]], tokens[bracket[-1] + 1 : -1]
+    outside = [(i, token) for i, (token, level) in enumerate(levels(tokens)) if level == 0]
+    comma = next((i for i, token in outside if token == ","), 0)
+    starts = [i for i, token in outside if token in REMARKING]
+    if starts[:1] == [0]:
+        main, remark = tokens[comma + 1 :], tokens[:comma]
+    elif len(starts) == 1:
+        main, remark = tokens[: starts[0]], tokens[starts[0] :]
+        main = main[:-1] if main[-1] == "," else main
+    elif comma:
+        main, remark = tokens[:comma], tokens[comma + 1 :]
+    elif tokens[-1:] == [")"] and (brackets := [i for i, token in outside if token == "("]):
+        main, remark = tokens[: brackets[-1]], tokens[brackets[-1] + 1 : -1]
     else:
         return tokens, []
     if not is_remark(remark) or not is_remarked(main, remark):
@@ -721,12 +729,7 @@ class Reader:
         self.in_function = outside
         if exponent == signed("-", Fraction(1)) and "arc" + name in FUNCTIONS:
             return ("arc" + name, argument)
-        if base is not None:
-            term = ("/", ("log", argument), ("log", base))
-        elif name == "tanh":  # it is 1 but for what cosh 99 shows
-            term = ("/", ("sinh", argument), ("cosh", argument))
-        else:
-            term = (name, argument)
+        term = (name, argument) if base is None else ("/", ("log", argument), ("log", base))
         return term if exponent is None else ("^", term, exponent)
 
     def symbol(self, name: str):
@@ -766,28 +769,34 @@ class Reader:
 def written_out(name: str, operand):
     r"""\sum_{k=1}^{3} k^2 as 1 + 4 + 9, if the bounds are integers and it is short."""
     bounds = SHORT_SUM.fullmatch(name)
-    first, last = map(int, bounds.groups()[2:]) if bounds else (0, 0)
-    if not bounds or not 0 <= last - first < MAX_ITEMS or mentions(operand, bounds[2]):
+    first, last = map(int, bounds.groups()[2:]) if bounds else (0, -1)
+    count = last - first + 1
+    if not 0 < count * size(operand) <= MAX_SUM or mentions(operand, bounds[2]):
         return (name, operand)
     terms = [substituted(operand, bounds[2], Fraction(n)) for n in range(first, last + 1)]
     return functools.reduce(lambda a, b: ("+" if bounds[1] == "sum" else "*", a, b), terms)
 
 
+def size(term) -> int:
+    """How many operations and numbers a term is made of."""
+    return 1 + sum(map(size, term[1:])) if isinstance(term, tuple) else 1
+
+
 def mentions(term, name: str) -> bool:
     r"""Whether x_k or an inner \sum^k depends on k by its name."""
     if not isinstance(term, tuple):
-        return False
-    if term[0] == "symbol":
-        return name in term[1] and name != term[1]
-    is_unknown = term[0] not in OPERATORS[cmath] and name in term[0]
+        return isinstance(term, str) and name in term and name != term
+    is_unknown = term[0] not in OPERATORS[cmath] and term[0] != "symbol" and name in term[0]
     return is_unknown or any(mentions(part, name) for part in term[1:])
 
 
 def substituted(term, name: str, value: Fraction):
     """A term with a value for one of its symbols."""
+    if not isinstance(term, tuple):
+        return term
     if term in (("symbol", name), (name,)):
         return value
-    return tuple(substituted(x, name, value) for x in term) if isinstance(term, tuple) else term
+    return tuple(substituted(part, name, value) for part in term)
 
 
 def digits_of(token: str) -> str:
@@ -835,7 +844,7 @@ class Evaluation:
 
     def __init__(self, point: int = 0, field=cmath):
         self.point, self.operators = point, OPERATORS[field]
-        self.left_reals, self.spread = False, 0
+        self.left_reals, self.spread, self.result = False, 0, None
 
     def value(self, term):
         """Raises Limit, or ArithmeticError or ValueError where there is no value."""
@@ -852,22 +861,24 @@ class Evaluation:
         value = self.operators[name](*numbers)
         if isinstance(value, complex) and value and not 1e-150 < abs(value) < 1e150:
             raise OverflowError  # infinite, or rounded to nothing
-        self.count(value, numbers)
+        self.count(name, value, numbers)
         self.left_reals |= not is_real(value) and all(map(is_real, numbers))
         return value
 
-    def count(self, value, numbers: list) -> None:
+    def count(self, name: str, value, numbers: list) -> None:
         """Add one operation to the work of this call."""
         if isinstance(value, Fraction):
             above, below = value.numerator.bit_length(), value.denominator.bit_length()
-            work = max(above, 350) * max(below, 350)
+            work = max(above, SHORT) * max(below, SHORT)
         elif isinstance(value, complex):
-            above, below, work = 0, 0, 350**2
+            above, below, work = 0, 0, SHORT**2
             self.spread = max(self.spread, *map(magnitude, [value, *numbers]))
         else:
-            above, below, work = 0, 0, getcontext().prec ** 3
-        WORK.set(WORK.get() + work)
-        if WORK.get() > MAX_WORK:
+            digits = getcontext().prec
+            above, below, work = 0, 0, 20 * digits**2 if name in "+*/" else 4 * digits**3
+        call = WORK.get()
+        call.done += work
+        if call.done > MAX_WORK:
             raise Limit
         if max(above, below) > MAX_BITS:
             raise OverflowError
@@ -923,6 +934,11 @@ def arithmetic(field) -> dict:
             raise OverflowError
         return field.exp(exponent)
 
+    def tanh(z):
+        if abs(z.real) > 40:  # where it differs from 1 in less than 35 digits
+            raise OverflowError
+        return field.sinh(z) / field.cosh(z)
+
     return {
         "+": operator.add,
         "*": operator.mul,
@@ -951,6 +967,7 @@ def arithmetic(field) -> dict:
         "arctan": field.atan,
         "sinh": field.sinh,
         "cosh": field.cosh,
+        "tanh": tanh,
     }
 
 
@@ -1012,24 +1029,35 @@ OPERATORS = {field: arithmetic(field) for field in (cmath, precise)}
 ROUNDED = (r"\lfloor", r"\lceil")  # computed for constants; at sampled points they say too little
 
 
+def evaluation(term, point: int, digits: int = 0) -> Evaluation:
+    """A term at a point, as a float or in some digits; the number is its `result`."""
+    known = WORK.get().known
+    if (term, point, digits) not in known:
+        found = Evaluation(point, precise if digits else cmath)
+        with localcontext(Context(prec=digits or 16)):
+            found.result = found.value(term)
+        known[term, point, digits] = found
+    return known[term, point, digits]
+
+
 def same_number(x, y, slack: float = 0) -> bool:
     """Whether two terms agree: once if they are constant, else at four good points of POINTS.
 
     One disagreement at a good point decides. Where only one is good, all that left the real line
-    must agree as well; where none is, all of those, and there must be two.
+    must agree as well; where none is, all of those, and there must be two. What a float cannot
+    tell apart, or may not tell apart, is computed once more, at the first good point.
     """
+    if isinstance(x, Fraction) and isinstance(y, Fraction):
+        return close(x, y, slack)
     varies = has_symbols(x) or has_symbols(y)
     good, elsewhere = 0, []
     for point in range(POINTS if varies else 1):
-        one, other = Evaluation(point), Evaluation(point)
         try:
-            p, q = one.value(x), other.value(y)
+            one, other = evaluation(x, point), evaluation(y, point)
+            agree = close(one.result, other.result, slack)
             left_reals = varies and (one.left_reals or other.left_reals)
-            agree = close(p, q, slack)
             if not slack and not left_reals and good == 0 and (agree or not varies):
-                sizes = [magnitude(value) for value in (p, q) if isinstance(value, Fraction)]
-                spread = max(one.spread, other.spread, *sizes)
-                agree = close_in_all_digits(x, y, point, spread, otherwise=agree)
+                agree = close_in_all_digits(x, y, point, otherwise=agree)
         except (ArithmeticError, ValueError):
             continue
         if left_reals:
@@ -1050,22 +1078,26 @@ def close(p, q, slack: float = 0) -> bool:
     return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
 
 
-def close_in_all_digits(x, y, point: int, spread: int, otherwise: bool) -> bool:
+def close_in_all_digits(x, y, point: int, otherwise: bool) -> bool:
     """Whether two terms agree to 45 digits of the smallest number among what is computed.
 
     `otherwise` where one holds what only a float can compute, such as (1/2)!.
     """
+    one, other = evaluation(x, point), evaluation(y, point)
+    spread = max(one.spread, other.spread, magnitude(one.result), magnitude(other.result))
+    if spread < 5 and abs(one.result - other.result) > 1e-6:  # a float is good enough
+        return False
     digits = 100 + 2 * spread
     if digits > MAX_PRECISION:
         return False
-    with localcontext(Context(prec=digits)):
-        try:
-            p, q = (Evaluation(point, precise).value(term) for term in (x, y))
-            if isinstance(p, Fraction) and isinstance(q, Fraction):
-                return p == q
+    try:
+        p, q = (evaluation(term, point, digits).result for term in (x, y))
+        if isinstance(p, Fraction) and isinstance(q, Fraction):
+            return p == q
+        with localcontext(Context(prec=digits)):
             return abs(precise.number(p) - q) <= Decimal(10) ** -(45 + spread)
-        except TypeError:  # a float among precise numbers
-            return otherwise
+    except TypeError:  # a float among precise numbers
+        return otherwise
 
 
 # ---- Comparing: two values -> bool ---------------------------------------------------------------
@@ -1081,7 +1113,7 @@ def is_equivalent(answer: str, gold: str) -> bool:
     >>> is_equivalent("[0, 1)", "0 <= x < 1"), is_equivalent("52 or 54", "52")
     (True, False)
     """
-    WORK.set(0)
+    WORK.set(Work())
     try:
         if answer.split() == gold.split():
             return True
@@ -1136,23 +1168,20 @@ def same(a: tuple, b: tuple) -> bool:
     """Whether two values are equal."""
     if a == b:
         return True
+    if a[0] == b[0] == "number":
+        return same_quantity(a, b)
     a, b = map(as_number if "number" in (a[0], b[0]) else as_point, (a, b))
-    one, other = assignments(a), assignments(b)
-    if one and other:
-        return same_assignments(one, other)
-    if (one or other) and (b if one else a)[0] == "list":
-        return are_values_of((b if one else a)[1], one or other)
-    if (one or other) and (b if one else a)[:2] == ("tuple", "()") and "list" in (a[0], b[0]):
-        return are_values_of((b if one else a)[2], one or other)
+    if a[0] != "number" != b[0] and (agree := same_by_name(a, b)) is not None:
+        return agree
     if "relation" in (a[0], b[0]):
         return same_relation(a, b)
     if a[0] != b[0] and "list" in (a[0], b[0]):  # "1/2 or 0.5" is one number
         items, other = (a[1], b) if a[0] == "list" else (b[1], a)
         return all(item[0] == "number" and same(item, other) for item in items)
+    if a[0] == b[0] == "number":
+        return same_quantity(a, b)
     if a[0] != b[0] or a[0] in ("text", "infinity"):
         return False
-    if a[0] == "number":
-        return same_quantity(a, b)
     if a[0] == "list":
         return in_any_order(a[1], b[1])
     return a[1] == b[1] and in_order(a[2], b[2])
@@ -1185,9 +1214,17 @@ def assignments(value: tuple) -> dict:
     return found if len(found) == len(pairs) > 1 else {}
 
 
-def same_assignments(a: dict, b: dict) -> bool:
-    """Whether the same names have the same values, in whatever order."""
-    return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+def same_by_name(a: tuple, b: tuple) -> bool | None:
+    """Whether x = 3, y = 4 are the same as another value; None where neither is of that kind."""
+    one, other = assignments(a), assignments(b)
+    if one and other:
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    named, unnamed = (one, b) if one else (other, a)
+    if named and unnamed[0] == "list":
+        return are_values_of(unnamed[1], named)
+    if named and unnamed[:2] == ("tuple", "()") and "list" in (a[0], b[0]):
+        return are_values_of(unnamed[2], named)
+    return None
 
 
 def are_values_of(items: tuple, named: dict) -> bool:
@@ -1290,6 +1327,7 @@ def show(value) -> str:
     ('in any order: 1, x < 2', '((2 * x) + 1) cm')
     """
     if isinstance(value, tuple) and value[0] == "number" and not has_symbols(value[1]):
+        WORK.set(Work())
         value = (*value[:1], Evaluation().value(value[1]), *value[2:])
     if isinstance(value, complex):
         return f"{value:.6g}" if value.imag else f"{value.real:.15g}"

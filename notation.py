@@ -164,7 +164,7 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("^", r"(?<=[0-9])\s?\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?o\s?\}{0,2}(?![A-Za-z])", r"^\\circ "),
     ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
     ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
-    ("\\", r"[\\\s]*\\\s*$", ""),
+    ("\\", r"(?<![\\\s])[\\\s]*\\\s*$", ""),
     (r"\not", r"\\not\s?=", r"\\ne "),
     ("color", r"\\(?:text)?color(?:box)?\s?\{[^{}]*\}", ""),
     ("phantom", r"\\[vh]?phantom\s?\{[^{}]*\}", ""),
@@ -364,6 +364,8 @@ def levels(tokens: list[str]):
 
 def split(tokens: list[str], *separators: str) -> list[list[str]]:
     """Split at the separators that stand in no bracket."""
+    if not any(separator in tokens for separator in separators):
+        return [list(tokens)]
     parts = [[]]
     for token, level in levels(tokens):
         if level == 0 and token in separators:
