@@ -29,6 +29,7 @@ equal only to the same tokens.
 import cmath
 import contextvars
 import functools
+import itertools
 import math
 import operator
 import re
@@ -111,7 +112,7 @@ CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
 # fmt: on
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 ONE_NAME = r"""
-    (?: m?\\angle )?
+    (?! \\sqrt) (?: m?\\angle )?
     (?: \\[A-Za-z]+ (?: \{[A-Za-z]{1,4}\} )?  |  [A-Za-z]  |  [A-Z]{2,4}  |  "\w+ )  # \vec{v} x AB
     (?: _ (?: \w | \{[\w,"]*\} ) )?  '*                                              # a_1 y''
     (?: \( -?[\w\\,.=<>]* \) )?                                                      # f(x)
@@ -195,7 +196,7 @@ def is_remarked(main: list[str], remark: list[str]) -> bool:
     if not sides or (CONDITIONS | {r"\in"}).isdisjoint(remark):
         return True
     is_solved = set(RELATIONS) & {*main} == {"="} and is_name(name)
-    return is_solved and variables.isdisjoint(without_brackets(name))
+    return is_solved and variables.isdisjoint(without_index(name))
 
 
 def unquoted(token: str) -> str:
@@ -203,9 +204,9 @@ def unquoted(token: str) -> str:
     return token[1:] if token[0] == '"' and len(token) == 2 and token != '"a' else token
 
 
-def without_brackets(tokens: list[str]) -> list[str]:
-    """f of f(x)."""
-    return tokens[: tokens.index("(")] if "(" in tokens else tokens
+def without_index(name: list[str]) -> list[str]:
+    """f of f(x), and a of a_n."""
+    return list(itertools.takewhile(lambda token: token not in ("(", "_"), name))
 
 
 def read(tokens: list[str]) -> tuple:
@@ -329,7 +330,13 @@ def read_environment(tokens: list[str]) -> tuple | None:
 
 def read_combination(tokens: list[str]) -> tuple | None:
     r"""2 \begin{pmatrix}... - \begin{pmatrix}...: matrices scaled and added."""
-    parts = [[]]
+    parts, around = [[]], list(zip(["", *tokens], tokens, [*tokens[1:], ""]))
+    tokens = [  # without the brackets around a matrix
+        token
+        for before, token, after in around
+        if not (token in ("(", "[") and after == r"\begin")
+        and not (token in (")", "]") and before == r"\end")
+    ]
     for token, level in levels(tokens):
         if level == 0 and token in ("+", "-") and parts[-1][-1:] == [r"\end"]:
             parts.append([])
@@ -503,18 +510,29 @@ def between(a: tuple, b: tuple) -> tuple | None:
 
 
 def restricted(values: tuple) -> tuple | None:
-    r"""x \in S with some points taken out: 0 < x < 3, x \ne 1. None where it is no such list."""
-    excluded = [value for value in values if value[:2] == ("relation", (r"\ne",)) and value[3][0]]
-    others = [value for value in values if value not in excluded]
-    if not excluded or len(others) != 1 or others[0][0] != "relation":
+    r"""x \in S without some points: 0 < x < 3, x \ne 1, 2. None where it is no such list."""
+    excluded, others = [], []
+    for value in values:
+        if value[:2] == ("relation", (r"\ne",)) and value[3][0]:
+            excluded.append(value[2])
+        elif excluded and value[0] == "number":
+            excluded.append((excluded[-1][0], value))
+        else:
+            others.append(value)
+    if not excluded or len(others) > 1 or any(other[0] != "relation" for other in others):
         return None
-    named = {side for value in values for side, name in zip(value[2], value[3]) if name}
-    left = without_name(others[0])
-    for value in excluded:
-        left = left and without_points(left, value[2][1])
+    named = {name for name, _ in excluded}
+    named |= {side for value in others for side, name in zip(value[2], value[3]) if name}
+    left = without_name(others[0]) if others else ("tuple", "()", LINE)
+    for _, points in excluded:
+        left = left and without_points(left, points)
     if left is None or len(named) != 1:
         return None
     return ("relation", (r"\in",), (named.pop(), left), (True, False))
+
+
+def is_constant(value: tuple) -> bool:
+    return value[0] == "number" and not has_symbols(value[1])
 
 
 def rational(*values: tuple) -> bool:
@@ -664,10 +682,14 @@ class Reader:
         base = self.atom()
         while self.peek() in ("!", "^"):
             if r"\circ" in self.tokens[self.at + 1 : self.at + 3]:
-                if not self.in_function:
-                    break  # a unit
+                start = self.at
                 self.at += 1
                 self.name()
+                if not self.in_function:
+                    if self.peek() in ("+", "-"):
+                        continue  # the unit of all that is added
+                    self.at = start
+                    break  # a unit
                 base = ("*", base, ("/", (r"\pi",), Fraction(180)))
             elif self.take() == "!":
                 base = ("!", base)
@@ -1285,6 +1307,8 @@ def without_name(relation: tuple) -> tuple | None:
     _, signs, sides, names = relation
     if set(signs) == {"="}:
         values = [side for side, name in zip(sides, names) if not name] or [sides[1]]
+        if names[0]:  # v = s / t = 5 is 5
+            values = [value for value in values if is_constant(value)] or values
         return values[0] if in_order(values[1:], values[:-1]) else None
     if signs == (r"\in",) and names[0]:
         return sides[1]

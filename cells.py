@@ -12,7 +12,7 @@ import json
 import re
 
 from answers import MAX_ANSWER
-from reward import extract_answer
+from extraction import extract_answer
 
 
 class Skip(Exception):

@@ -87,7 +87,7 @@ CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, si
     r"\( \) \[ \] $ . \boxed \fbox \mbox \displaystyle \textstyle \limits \left \right \middle",
     r"\text \textbf \mathbf \mathrm \mathit \mathcal \boldsymbol \bm \operatorname \bf \rm \it",
     r"\tiny \scriptsize \footnotesize \small \normalsize \huge \Huge \LARGE \tt \sf \mathsf \mathtt",
-    r"\underline \textsf \texttt \textrm \textup \emph \mathop \mathbin \mathord \framebox \hline",
+    r"\pmb \uline \ensuremath \mathnormal \textsc \textmd \underline \textsf \texttt \textrm \textup \emph \mathop \mathbin \mathord \framebox \hline",
     r"\blacksquare \qed \checkmark",
 ) | {r"\ "}
 
@@ -136,7 +136,10 @@ SHORT_WORDS = {  # of two or three letters that are no product of variables
 
 PLAIN_INTEGER = r"\s?\{?\s?([0-9]{1,3})\s?\}?\s?"  # 8 or {8}
 REWRITINGS = (  # a pattern, tried where the text before it occurs, and what replaces it
+    ("**", r"^\s*\*\*([^*]+)\*\*\s*$", r"\1"),  # bold
+    ("__", r"^\s*__([^_]+)__\s*$", r"\1"),
     ("**", r"\*\*", "^"),
+    ("base", r"\(\s?(?:in )?base ([a-z0-9]+)\s?\)", r"base \1"),
     ("...", r"\.\.\.", r"\\ldots "),
     ("<=", "<=", r"\\le "),
     (">=", ">=", r"\\ge "),
@@ -177,6 +180,7 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("over", r"\{([^{}]*)\\over\b([^{}]*)\}", r"\\frac{\1}{\2}"),
     ("choose", r"\{([^{}]*)\\choose\b([^{}]*)\}", r"\\binom{\1}{\2}"),
     ("to", r"(?<=[0-9])\s{0,3}\\text\s?\{\s?to\s?\}\s{0,3}(?=[0-9])", ":"),
+    (r"\begin", r"\\left\s?\\\{\s?\\begin\s?\{array\}\{[lcr|]*\}", r"\\begin \\lines "),
     (r"\begin", r"\\begin\s?\{(?:cases|(?:align|gather)(?:ed)?)\*?\}", r"\\begin \\lines "),
     (r"\end", r"\\(begin|end)\s?\{(?!v)[a-z]{1,20}\*?\}(?:\{[lcr|]*\})?", r"\\\1 "),  # not vmatrix
     (r"\\[", r"(?<=\\\\)\[[0-9.a-z]{1,9}\]", ""),
@@ -207,10 +211,12 @@ ELSEWHERE = re.compile(  # what may stand around: a name, signs, a unit; no form
 )
 REWRITINGS = [(hint, re.compile(pattern), new) for hint, pattern, new in REWRITINGS]
 IN_A_FONT = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
+    r"\\(?:text(?:bf|it|rm|sf|tt|sc|md|up|normal)?|[mh]box|emph|math(?:rm|bf|it|sf)|operatorname)"
     r"\s?\{([^{}]*)\}"
 )
-RATE = re.compile(r'\\[dt]?frac\s?\{\s*"([^"]*)"\s*\}\s?\{\s*"([^"]*)"\s*\}')  # of words
+RATE = re.compile(  # \frac{60 "miles"}{1 "hour"}
+    r'\\[dt]?frac\s?\{\s*([0-9.]*)\s*"([^"]*)"\s*\}\s?\{\s*1?\s*"([^"]*)"\s*\}'
+)
 INTERVAL = re.compile(  # in either notation
     r"(\s*(?:[a-z]\s?\\in\b)?\s*)(?:\\left\s?)?([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right\s?)?([\[\]])\s*"
 )
@@ -304,7 +310,7 @@ def respell(text: str) -> str:
         text = face_inward(text)
     text = IN_A_FONT.sub(quote_words, text)
     if '"' in text and "frac" in text:
-        text = RATE.sub(r' "\1 per \2" ', text)
+        text = RATE.sub(r' \1 "\2 per \3" ', text)
     return MIXED.sub(add_mixed, text)
 
 

@@ -26,8 +26,8 @@ from transformers import (
 )
 
 from data import Question
+from extraction import opened_thought
 from options import InputError, one_line
-from reward import opened_thought
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 PLAIN_TEMPLATE = "Question: {question}\n{instruction}\nAnswer:\n"

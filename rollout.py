@@ -19,12 +19,16 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 from transformers import DynamicCache, GenerationConfig
+from transformers.generation import GenerateDecoderOnlyOutput
 
 from data import Question, draw
 from entropy import TokenScores
 from options import InputError
 from policy import Policy, encode_prompt, opened_by_prompt
 from reward import Grade, grade, overlong_penalty
+
+# Under which name generate takes a cache and gives it back; since transformers 5.24 it is the first.
+CACHE = "cache" if "cache" in GenerateDecoderOnlyOutput.__annotations__ else "past_key_values"
 
 
 class Sampling(NamedTuple):
@@ -133,7 +137,7 @@ def generate_in_rounds(policy, prompts, settings, sampling):
         settings.max_new_tokens = min(round_length, left)
         try:
             output = policy.model.generate(
-                ids, attention_mask=mask, past_key_values=cache, generation_config=settings
+                ids, attention_mask=mask, generation_config=settings, **{CACHE: cache}
             )
         except RuntimeError as error:
             if "probability tensor" not in str(error):
@@ -157,7 +161,7 @@ def generate_in_rounds(policy, prompts, settings, sampling):
 
         going_on = (~ended).nonzero().flatten()
         rows = [rows[i] for i in going_on.tolist()]
-        ids, cache = output.sequences[going_on], output.get("past_key_values")
+        ids, cache = output.sequences[going_on], output.get(CACHE)
         mask = torch.cat([mask[going_on], mask.new_ones(len(rows), new.shape[1])], 1)
         if not gives_up_rows(cache):  # read again from the start, and written to the end
             cache, round_length = None, sampling.max_response_length
@@ -236,11 +240,6 @@ def grade_rollouts(policy, asked: list[Question], rollouts: Rollouts, grade=grad
     ]
 
 
-def worth(grade: Grade) -> float:
-    """The reward that a grade names, else 1 for a right answer and 0 for any other."""
-    return float(grade.correct) if grade.reward is None else grade.reward
-
-
 @dataclasses.dataclass
 class Batch:
     """Questions and their rollouts, and all that becomes known of them on the way to the update.
@@ -300,7 +299,7 @@ def sample_and_grade(policy, asked: list[Question], options, grade=grade) -> Bat
     grades = grade_rollouts(policy, asked, rollouts, grade)
     limits = (options.max_response_length, options.overlong_buffer, options.overlong_penalty)
     rewards = [
-        worth(g) - overlong_penalty(length, *limits)
+        g.worth - overlong_penalty(length, *limits)
         for g, length in zip(grades, rollouts.response_lengths.tolist(), strict=True)
     ]
     return Batch(asked, rollouts, grades, torch.tensor(rewards, device=policy.model.device))
@@ -329,8 +328,8 @@ def sample_batch(policy, questions, options, progress, grade=grade) -> tuple[lis
     while len(mixed) < full and len(sampled) < options.max_gen_batches:
         sampled.append(next_batch())
         batch = join(sampled)
-        worths = torch.tensor([worth(g) for g in batch.grades]).view(-1, options.group_size)
-        mixed = (worths.amax(1) > worths.amin(1)).nonzero().flatten().tolist()
+        worth = torch.tensor([g.worth for g in batch.grades]).view(-1, options.group_size)
+        mixed = (worth.amax(1) > worth.amin(1)).nonzero().flatten().tolist()
     if len(mixed) < full:
         tqdm.write(
             f"step {progress.step}: {len(mixed)} of {full} groups have a signal after {len(sampled)} "

@@ -6,7 +6,7 @@ arXiv 2508.02260; the lists and all rules about text are ours.
 
 import re
 
-from reward import TURNS, find_boxes
+from extraction import TURNS, find_boxes
 
 # ----------------------------------------------------------------------------------- the lists
 

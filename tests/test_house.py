@@ -10,6 +10,7 @@ from conftest import ROOT
 FLOORS = (  # from the ground; a file imports only from floors below its own
     {"loss", "entropy", "options", "notation", "precise"},
     {"answers"},
+    {"extraction"},
     {"reward"},
     {"cells"},
     {"data"},

@@ -1,0 +1,219 @@
+r"""Where in a response its final answer stands: response -> text.
+
+What follows the first sign of another dialogue turn is not the model's answer, nor is what stands
+before the end of its last thought (`</think>`) or in a thought left open. In the rest the first
+rule that finds something decides:
+  1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." or a
+     last line "Answer: ..." follows; nothing, if a later box is cut off. Boxes joined by a comma,
+     "and" or "or" are one answer, so that guessing earns nothing; where the gold answer is a list
+     of k, the last k boxes together are tried as well;
+  2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
+     "A: ...", "we find that ..."; 答案是 where the question or the response is Chinese. A question
+     states nothing, nor what is taken back, nor what an echoed instruction follows;
+  3. a response that as a whole is one line of mathematics without words, or one **bold** text.
+Otherwise there is no answer. The gold answer is never searched for in the response.
+"""
+
+import collections
+import re
+
+from answers import MAX_ANSWER, MAX_ITEMS, parse
+from notation import CHANGING, MATHEMATICAL, words
+
+# fmt: off
+MAX_RESPONSE = 100_000  # characters read, from the end of the response
+TURNS = (  # how the sign of a turn begins; what follows one was written by somebody else
+    "<|im_", "<|end", "<|eo", "<|start", "<|user|>", "<|human|>", "<|system|>", "<|assistant|>",
+    "<|return|>", "<|call|>", "<|END_OF_TURN", "<|START_OF_TURN", "<|turn>", "<turn|>", "<eos>",
+    "<start_of_turn>", "<end_of_turn>", "<｜end", "<｜begin", "<｜User", "<｜Assistant", "</s>",
+    "[INST]", "[/INST]", "### Instruction", "\nUser:", "\nHuman:")
+OPENING = re.compile(r"""(?x)(?: \s* (?:  # of the assistant's own turn
+    <\|?(?:im_start|start_header_id|start_of_turn|start|turn)\|?>(?:assistant|model) | \[/INST\]
+  | <[|｜](?:[Aa]ssistant|end_header_id|begin[_▁]of[_▁](?:text|sentence))[|｜]> ) ){0,3}""")
+THOUGHT = re.compile(r"""(?x)  # a tag, with a group if it closes; all channels but the final open
+    (?=[<\[◁][|/]{0,2}(?i:th|re|be|st|se|en|ch)) (?: \[(/)?THINK\] | [<◁] \|? (?i:
+      (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
+      (?:think|thought|reason)\w{0,20} ) \|? [>▷] | <\|channel>[a-z]{0,20} | (<channel\|>)
+  | (?:<\|end\|>\s{0,3}<\|start\|>assistant)? <\|channel\|> (final)? [^<]{0,60}
+      (?:<\|constrain\|>[^<]{0,20})? <\|message\|> )""")
+SILENT = re.compile(r"<[|｜]\w\w[\w.:▁-]{0,40}[|｜]>|<(?:s|pad|unk|bos|unused\d{1,4})>|\[PAD\]")
+
+# A box with its brace if it has one, an escaped character, or a brace.
+BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
+DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
+SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
+JOINTS = (",", ";", "and", "or", ",and", ",or")
+Box = collections.namedtuple("Box", "start end content")  # what it holds, where all of it stands
+
+# How an answer is stated: outranking a box, without a box, and in the last line.
+FINAL = re.compile(r"""(?imx)
+    \bfinal[ ]answer\W{0,6} (?: [:：﹕∶](?![^\n]{0,60}\b(?:above|box))    # "is an integer" is none
+      | is\b(?=[^\n.]{0,25}[0-9\\] | \W{0,3}[*$] | \W{1,4}(?-i:[A-J])\b) )
+  | ^\W{0,4}final[ ]answer\W{0,4}$ | ^\W{0,4}answer\W{0,3}[:：﹕∶](?=[^\n]{0,300}\Z)""")
+STATED = re.compile(r"""(?imx)
+    \#{4}(?![ ]*final) | <answer> | ^A:[ ](?=[^\n]*\Z)           # GSM8K, a tag, in the last line
+  | \b(?:answers?|ans|option|choice|final[ ]result)\b [*_}\]]{0,3}
+    (?:[ ]to[ ](?:the|this)[ ][a-z]{1,20})? \s{0,3}              # the answer to this question is
+    (?:is\b | are\b | equals\b | (?:should|would|must)[ ]be\b | [=:：﹕∶])
+  | ^[^\w<]{0,4}(?:\\text[a-z]{0,4}\{)?(?:final[ ])?answer       # a heading, or a label
+    (?: \W{0,3}$ | \s{1,3}(?=\$|\\[(\[]) | [*_}\]]{1,3}\s{1,3}(?=[0-9$\\+-]) )""")
+CHINESE = re.compile(r"((?:最[终后]的?)?)答案(?:】[:：]?|[*_]{0,3}\s?(?:应该?)?(?:[是为][:：]?|[:：]))")
+CONCLUDED = re.compile(r"""(?ix)\b(?:
+    we[ ](?:find|get|obtain|conclude)[ ]that | I[ ]think[ ]it's | therefore,?[ ]there[ ](?:is|are)
+  | (?:so|thus|hence|therefore)\b[^.$]{0,80}[ ](?:is|are) )[ ]""")
+STATED_START = re.compile(r"""(?ix)  # what stands before the answer: fillers, "the largest n is"
+    (?: [\s*_:$`}\]] | \\[(\[] | (?:clearly|simply|indeed|therefore|thus|that|just|exactly
+      | approximately|about|equal[ ]to|option|choice)\b ){0,20}
+    (?: [a-z]{2} (?: (?!\b(?:not|no|never|if|when|where|whether|that|or)\b|n't) [^0-9,;:\n] ){1,80}?
+      \s(?:is|are|be|was|equals|has|have|needs?|makes?|costs?|takes?|earns?)
+      \s(?=[0-9$\\+-]) [$]? )?""")
+STATED_END = re.compile(r"""(?x)  # the end of the sentence, or of what it states
+    \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故) | (?<=[$*])! | !(?=\s[A-Z][a-z])
+  | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$) | \sand[ ](?=(?:we|this|so|thus|hence|is|are|not)\b)
+  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s? (?: because | since | which | where | that | as
+      | for[ ]all | in[ ](?:total|all) | when[ ]rounded
+      | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e) )\b""")
+HEDGES = CHANGING | MATHEMATICAL | words(
+    "or possibly probably either unless except depending assuming though rather other others also")
+REMARK = re.compile(rf"""(?ix)  # a number, and words behind it that offer no other answer
+    ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
+    (?: [,;:!]\s | \s?[—–] | \s-{{1,3}}\s | \s\( )
+    (?!.*\b(?:{"|".join(sorted(HEDGES))}|[b-z])\b) [^0-9\\$=]{{2,200}}\Z""")
+DOUBT = re.compile(r"""(?ix)  # after it: what is asked, or taken back, is not stated
+    [^\n.?!。]{0,200}[?？] | [.!;,\s]{0,3}(?: no[,:.] | (?:or|wait|actually|perhaps|maybe)\b )""")
+ECHO = re.compile(r"""(?ix)  # an instruction; what was stated before it is quoted as it is
+    (?<!I[ ]) (?<!have[ ]) (?<!be[ ]) \b(?:put|write|give|provide|enter|place|present|state|express
+      |return|output|report|box)\b [^.\n]{0,60} (?: \\boxed(?!\s?\{\s?[^\s}])
+      | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response) )
+  | 请[^。\n]{0,60}(?:\\boxed|答案)""")
+LABEL = re.compile(r"(?i)^(\\text[a-z]{0,4}\s?\{)?\s?(?:final )?answer\s?(?:is\b|[=:：])")
+FRILLS = "*$_` \t∎" + "".join(map(chr, [*range(0x2500, 0x27C0), 0xFE0F, *range(0x1F300, 0x1FB00)]))
+BARE = re.compile(r"""(?x)  # a whole response that is an answer: a choice, or mathematics without
+    \(?[A-J]\)? | (?=.{0,80}[0-9\\]) (?!.{0,80}[0-9]\s?=)                # words, not the sum 1+1=2
+    (?: [^\nA-Za-z\\一-鿿] | \\(?!f?box)(?:[A-Za-z]+|[^A-Za-z\n]) | \b[A-Za-z](?![A-Za-z]) ){1,80}""")
+# fmt: on
+
+
+def extract_answer(response: str, question: str = "") -> str | None:
+    r"""The final answer of a response as text, or None, by the rules of the header.
+
+    >>> extract_answer(r"<think>\boxed{1}</think> So \boxed{\frac12}."), extract_answer("I have 7.")
+    ('\\frac12', None)
+    """
+    return find_answer(response, question)[1]
+
+
+def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
+    """Where the final answer stands, in words, and the answer."""
+    text = translate(last_words(response), question)
+    boxes = find_boxes(text)
+    after = text[boxes[-1].end :] if boxes else text
+    if re.search(r"\\(?:boxed|fbox)\s{0,3}\{(?!\s{0,9}\})", after):  # empty boxes are none
+        return "a box that was cut off", None
+    if boxes:
+        if answer := last_stated(after, FINAL):
+            return "a final answer stated after the last box", answer
+        return "the last box", LABEL.sub(r"\1", join_boxes(text, boxes))
+    if answer := last_stated(text, STATED):
+        return "the last stated answer", answer
+    last_line = text.rpartition("\n")[2][-300:]
+    if last_line.endswith(tuple(".!$*)]")) and (answer := last_stated(last_line, CONCLUDED)):
+        return "the conclusion", answer
+    return "the whole response", whole_answer(text)
+
+
+def opened_thought(prompt: str) -> str:
+    r"""The thought that the end of a prompt has opened, to be put before the response.
+
+    >>> opened_thought("<|im_start|>assistant\n<think>\n"), opened_thought("<think>\n\n</think>\n")
+    ('<think>\n', '')
+    """
+    *_, last = [None, *THOUGHT.finditer(prompt, max(0, len(prompt) - 200))]
+    is_open = last and not any(last.groups()) and not prompt[last.end() :].strip()
+    return prompt[last.start() :] if is_open else ""
+
+
+def last_words(response: str) -> str:
+    """What the model said at last: no other turn, no thought, at most MAX_RESPONSE characters."""
+    text = response[OPENING.match(response).end() :]
+    text = THOUGHT.sub(lambda tag: "</think>" if any(tag.groups()) else "<think>", text)
+    for turn in TURNS:
+        text = text.partition(turn)[0]
+    text = text.rpartition("</think>")[2].partition("<think>")[0]
+    return SILENT.sub("", text[-MAX_RESPONSE:]).strip()
+
+
+def translate(text: str, question: str) -> str:
+    """The last 答案是 in English, where the question is Chinese, or the text that leads to it."""
+    if not (statements := list(CHINESE.finditer(text))):
+        return text
+    first, last = statements[0].start(), statements[-1]
+    lead = text[:first].rstrip("所以因此故综上正确，, ") if question or first else text
+    for asked in (question, lead[-5000:]):  # commands are no words
+        if len(re.findall(r"(?<!\\)\b[A-Za-z]+", asked)) <= len(re.findall("[一-鿿]", asked)) > 0:
+            return f"{text[: last.start()]} {last[1] and 'final '}answer is: {text[last.end() :]}"
+    return text
+
+
+def find_boxes(text: str) -> list[Box]:
+    r"""All closed boxes that hold something. One pass with a stack: linear in any nest of braces.
+
+    >>> find_boxes(r"\boxed{3}, \boxed{}, \fbox{4")
+    [Box(start=0, end=9, content='3')]
+    """
+    boxes, stack = [], []  # of the open braces: the match of a box, None for any other
+    for match in BRACE.finditer(text):
+        token = match[0]
+        if token == "}":
+            opening = stack.pop() if stack else None
+            if opening and (content := text[opening.end() : match.start()].strip()):
+                boxes.append(Box(opening.start(), match.end(), content))
+        elif token.endswith("{") and token != r"\{":
+            stack.append(match if "box" in token else None)
+        elif "box" in token and (bare := DIGITS.match(text, match.end())):
+            boxes.append(Box(match.start(), bare.end(), bare[0]))
+    return boxes
+
+
+def join_boxes(text: str, boxes: list[Box]) -> str:
+    """The last box, with those before it that a comma, "and" or "or" joins to it."""
+    joined = boxes[-1:]
+    for box in reversed(boxes[-MAX_ITEMS:-1]):
+        if SPACING.sub("", text[box.end : joined[0].start][:60]) not in JOINTS:
+            break
+        joined.insert(0, box)
+    return ", ".join(dict.fromkeys(box.content for box in joined))
+
+
+def boxes_together(response: str, gold: str) -> str:
+    """The last k different boxes as one list, where the gold answer is a list of k; else ""."""
+    value = parse(gold)  # ("list", items), another kind, or None
+    parts = len(value[1]) if value and value[0] == "list" else 0
+    boxes = find_boxes(last_words(response)) if parts > 1 else []
+    contents = list(dict.fromkeys(box.content for box in boxes))
+    return ", ".join(contents[-parts:]) if 2 <= parts <= len(contents) else ""
+
+
+def last_stated(text: str, pattern: re.Pattern) -> str | None:
+    """What follows the last match of "the answer is", up to the end of its sentence."""
+    start = max((match.end() for match in pattern.finditer(text)), default=None)
+    if start is None or ECHO.search(text, start, start + 1000):
+        return None
+    start = STATED_START.match(text, start).end()
+    end = STATED_END.search(text, start, start + 2 * MAX_ANSWER)
+    if end and DOUBT.match(text, end.start()):
+        return None
+    answer = text[start : end.start() if end else start + 2 * MAX_ANSWER].strip(FRILLS)
+    answer = re.sub(r"(?<=\S)\*\*(?=\s)|(?<=\s)\*\*(?=\S)|`", "", answer)  # emphasis
+    answer = REMARK.sub(r"\1", answer).removesuffix(r"\)")
+    answer = answer.removesuffix("}" if answer.count("}") > answer.count("{") else "")
+    return LABEL.sub("", answer).strip(FRILLS).rstrip("\\ ") or None
+
+
+def whole_answer(text: str) -> str | None:
+    """The text itself, if it is nothing but one formula, one bold text or one choice."""
+    text = text.rstrip(FRILLS[2:])
+    inner = text.strip("$* ")
+    is_framed = text[:1] in ("$", "*") and text[-1:] in ("$", "*")
+    is_answer = (is_framed and not re.search(r"[$\n]", inner)) or BARE.fullmatch(inner)
+    return inner if inner and is_answer and "**" not in inner else None
