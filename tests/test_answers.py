@@ -381,7 +381,7 @@ EQUAL = [
     ("x ∈ ℝ", r"\mathbb{R}"),
     ("5 cm²", r"5\text{ cm}^2"),
     # how it is set
-    ("\underline{8}", "8"),
+    (r"\underline{8}", "8"),
     (r"\mathtt{8}", "8"),
     (r"{\huge 8}", "8"),
     (r"\normalsize 8", "8"),
@@ -451,7 +451,10 @@ EQUAL = [
     (r"-\begin{pmatrix}1\\-2\end{pmatrix}", "(-1,2)"),
     (r"\frac{1}{2}\begin{bmatrix}2&4\\6&8\end{bmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     (r"2\left(\begin{array}{c}1\\2\end{array}\right)", "(2,4)"),
-    (r"\begin{pmatrix}1\\2\end{pmatrix}+t\begin{pmatrix}3\\4\end{pmatrix}", r"\begin{pmatrix}1+3t\\2+4t\end{pmatrix}"),
+    (
+        r"\begin{pmatrix}1\\2\end{pmatrix}+t\begin{pmatrix}3\\4\end{pmatrix}",
+        r"\begin{pmatrix}1+3t\\2+4t\end{pmatrix}",
+    ),
     # computed in as many digits as it takes
     (r"(2+\sqrt3)^{20}+(2-\sqrt3)^{20}", "274758382274"),
     (r"\frac{(1+\sqrt5)^{90}-(1-\sqrt5)^{90}}{2^{90}\sqrt5}", "2880067194370816120"),
