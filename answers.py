@@ -3,27 +3,31 @@ r"""The mathematics of an answer: text -> tokens -> value -> equal or not.
 All work is bounded, and nothing is run.
 
     is_equivalent(r"\frac12 \text{ cm}", "0.5")
-      tokenize      text -> tokens     \frac 12 "cm
+      tokenize      text -> tokens     \frac 12 "cm, by notation.py
       read          tokens -> value    a list, a tuple, a relation, a number with its unit, a text
       Reader        tokens -> term     arithmetic, by recursive descent: ("/", 1, 2)
-      Evaluation    term -> number     1/2
+      Evaluation    term -> number     1/2, by cmath and precise.py
       same          two values -> bool
 
 What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3,
-unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. Roots, pi, e, i and
-functions are complex floats and must agree to TOLERANCE, relative. An expression with variables is
-sampled at POINTS pseudo-random points, the same for the same name, some of them negative; where a
-root or a logarithm leaves the real line or a denominator is 0, another point decides, and one
-disagreement at a good point is a disagreement. An operator it does not know (\sum, \int, \gcd,
-\vec) is a pseudo-random function of what it is applied to. Lists and sets have no order; tuples and
-intervals do, and their brackets matter. Equations may differ by a constant factor.
+unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. That takes three
+significant digits, or two behind the point; \approx 1 is 1. Roots, pi, e, i and functions are
+complex numbers, and constants must agree to 45 digits of the smallest that is computed: e^40/2 is
+not (e^40-1)/2. An expression with variables is sampled at POINTS pseudo-random points, the same for
+the same name, some of them negative, as floats that agree to TOLERANCE, relative, and at one point
+in all digits; where a root or a logarithm leaves the real line or a denominator is 0, another point
+decides, and one disagreement at a good point is a disagreement. A sum with short integer bounds is
+written out; an operator it does not know (\int, \gcd, \vec, other sums) is a pseudo-random function
+of what it is applied to. Lists and sets have no order; tuples and intervals do, and their brackets
+matter. Equations may differ by a constant factor.
 
-Conventions. 1,234 is one number; "1, 234", "123,45" and (100,200) are not. 1\frac{4}{5} is a mixed
-number, 1/2x is (1/2)x, \log without a base is natural, 204_5 equals only itself. A unit, a currency
-or a % may be left out but not contradicted: 3 cm equals 3, not 3 mm; 50% equals 50, and also 1/2,
-which it is. (D) 24 equals D and 24. `x = 3`, `m+n = 3` and `\angle A = 3` equal `3`, and `x < 3`
-its interval, but not `y < 3`. "1/2 or 0.5" is one answer, "1 or 2" a list. What cannot be read is
-equal only to the same tokens.
+Conventions. 1/2x is (1/2)x, x(3) is 3x but f(3) is a value of f, \log without a base is natural,
+204_5 equals only itself. A unit, a currency or a % may be left out but not contradicted: 3 cm
+equals 3, not 3 mm; 50% equals 50, and also 1/2, which it is. 1.5 million and seven are numbers.
+(D) 24 equals D and 24. `x = 3`, `m+n = 1+2 = 3` and `\angle A = 3` equal `3`, and `x < 3` its
+interval, but not `y < 3`. `y = 4, x = 3` equals (3, 4), in the order of the alphabet, and is no
+list. "1/2 or 0.5" is one answer, "1 or 2" a list. "2x for all x" and "2x, x > 0" are 2x. What
+cannot be read is equal only to the same tokens. notation.py has the conventions of spelling.
 """
 
 import cmath
@@ -88,7 +92,7 @@ WORK = contextvars.ContextVar("WORK")  # each thread that grades has its own
 #   ("tuple", brackets, items)             in this order
 #   ("relation", signs, sides, names)      names: for each side, whether it only names the unknown
 #   ("text", text)                         what could not be read
-# A term is a Fraction, a complex, ("symbol", name), or an operator and terms: ("+", 1, ("sin", 2)).
+# A term is a Fraction, ("symbol", name), or an operator and terms: ("+", 1, ("sin", (r"\pi",))).
 
 # fmt: off
 FLIPPED = {">": "<", r"\ge": r"\le"}  # a > b is b < a
@@ -187,7 +191,7 @@ def is_remark(tokens: list[str]) -> bool:
 
 
 def is_remarked(main: list[str], remark: list[str]) -> bool:
-    """Whether the variables of a remark are in an expression, or in what a name is said to equal."""
+    """Whether the variables of a remark are in an expression, or in what a name is to equal."""
     variables = {unquoted(token) for token in remark}
     variables = {token for token in variables if token.isalpha() or token in GREEK[1]}
     if not variables & {*main} or not DENIALS.isdisjoint(main):
@@ -330,32 +334,36 @@ def read_environment(tokens: list[str]) -> tuple | None:
 
 def read_combination(tokens: list[str]) -> tuple | None:
     r"""2 \begin{pmatrix}... - \begin{pmatrix}...: matrices scaled and added."""
-    parts, around = [[]], list(zip(["", *tokens], tokens, [*tokens[1:], ""]))
-    tokens = [  # without the brackets around a matrix
-        token
-        for before, token, after in around
-        if not (token in ("(", "[") and after == r"\begin")
-        and not (token in (")", "]") and before == r"\end")
-    ]
+    parts = [[]]
     for token, level in levels(tokens):
-        if level == 0 and token in ("+", "-") and parts[-1][-1:] == [r"\end"]:
+        if level == 0 and token in ("+", "-") and r"\end" in parts[-1]:
             parts.append([])
         parts[-1].append(token)
     if r"\begin" not in tokens[1:] or any(r"\begin" not in part for part in parts):
         return None
-    total = None
-    for part in parts:
-        at = part.index(r"\begin")
-        *coefficient, last = part[:at] or ["+"]
-        coefficient += [last] if last not in ("+", "-", "*") else [last, "1"] if last != "*" else []
-        factor, matrix = read_quantity(coefficient), read_environment(part[at:])
-        if not factor or factor[2] or not matrix:
-            return None
-        matrix = elementwise(lambda x, k=factor[1]: ("*", k, x), matrix)
-        total = matrix if total is None else elementwise(lambda x, y: ("+", x, y), total, matrix)
-        if total is None:
-            return None
-    return total
+    matrices = [scaled_matrix(part) for part in parts]
+    if None in matrices:
+        return None
+    return functools.reduce(
+        lambda total, matrix: total and elementwise(lambda x, y: ("+", x, y), total, matrix),
+        matrices,
+    )
+
+
+def scaled_matrix(tokens: list[str]) -> tuple | None:
+    r"""2 \begin{pmatrix}..., with or without round brackets around the matrix."""
+    at = tokens.index(r"\begin")
+    factor, matrix = tokens[:at], tokens[at:]
+    if factor[-1:] == ["("] and matrix[-1] == ")":
+        factor, matrix = factor[:-1], matrix[:-1]
+    if factor[-1:] == ["*"]:
+        factor = factor[:-1]
+    if not factor or factor[-1] in ("+", "-"):
+        factor = [*factor, "1"]
+    number, entries = read_quantity(factor), read_environment(matrix)
+    if not number or number[2] or not entries:
+        return None
+    return elementwise(lambda x: ("*", number[1], x), entries)
 
 
 def elementwise(operation, *matrices: tuple) -> tuple | None:
@@ -760,8 +768,9 @@ class Reader:
         if name == r"\overline":
             name, applied = name + self.name(), False  # abc, the digits of a number
         argument = [self.argument()] if applied else []
-        if name == "C" and self.peek() == "(" and is_pair_of_integers(self.rest()[1:4]):
-            n, k = (Fraction(int(token)) for token in self.rest()[1:4:2])
+        following = self.rest()[:5]
+        if (name, *following[::4]) == ("C", "(", ")") and is_pair_of_integers(following[1:4]):
+            n, k = (decimal(token) for token in following[1:4:2])
             self.at += 5
             return (r"\binom", n, k)  # C(10, 3)
         while self.peek() in ("_", "'", '"base'):
@@ -1212,7 +1221,7 @@ def same(a: tuple, b: tuple) -> bool:
 def as_number(value: tuple) -> tuple:
     """The ratio 3:4 as 3/4, and C(10, 3) as 10 over 3; any other value as it is."""
     if value[:2] == ("tuple", "C()"):
-        return quantity((r"\binom", value[2][0][1], value[2][1][1]))
+        return ("number", (r"\binom", value[2][0][1], value[2][1][1]), "", 0)
     if value[:2] == ("tuple", ":") and [item[0] for item in value[2]] == ["number", "number"]:
         return ("number", ("/", value[2][0][1], value[2][1][1]), "", 0)
     return value
@@ -1368,7 +1377,7 @@ def show(value) -> str:
     if kind == "list":
         return f"in any order: {', '.join(map(show, parts[0]))}"
     if kind == "tuple":
-        return parts[0][0] + ", ".join(map(show, parts[1])) + parts[0][-1]
+        return parts[0][:-1] + ", ".join(map(show, parts[1])) + parts[0][-1]
     if kind == "relation":
         signs, sides, _ = parts
         rest = [f" {sign} {show(side)}" for sign, side in zip(signs, sides[1:])]

@@ -218,7 +218,7 @@ RATE = re.compile(  # \frac{60 "miles"}{1 "hour"}
     r'\\[dt]?frac\s?\{\s*([0-9.]*)\s*"([^"]*)"\s*\}\s?\{\s*1?\s*"([^"]*)"\s*\}'
 )
 INTERVAL = re.compile(  # in either notation
-    r"(\s*(?:[a-z]\s?\\in\b)?\s*)(?:\\left\s?)?([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right\s?)?([\[\]])\s*"
+    r"(\s*(?:[a-z]\s?\\in\b\s*)?)(?:\\left\s?)?([\[\]])([^\[\],;]*[,;][^\[\]]*?)(?:\\right\s?)?([\[\]])\s*"
 )
 MIXED = re.compile(
     r"""(?<![A-Za-z0-9.^_]) ([0-9]+)

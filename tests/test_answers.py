@@ -1157,6 +1157,9 @@ BOMBS = [
     r"\ln(10^{140}+1)" * 60,
     "1" + " million" * 240,
     "{}^{1}C_" * 200,
+    "C(9,3)+C(9,3",
+    "C(1000000000,500000000)",
+    r"\begin{pmatrix}1\end{pmatrix}+\begin{pmatrix}\begin{a}2\end{pmatrix}",
     "\\ " * 900 + "x",
     "½²₂" * 600,
     r"\sin" * 400 + "2",  # over Python's own limit of calls in calls
