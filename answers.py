@@ -45,18 +45,21 @@ from fractions import Fraction
 import precise
 from notation import (
     CHANGING,
+    COUNTERS,
+    CURRENCIES,
     FUNCTIONS,
     GREEK,
+    MAGNITUDES,
     MAX_ANSWER,  # noqa: F401 - it bounds this file too
-    NUMERALS,
     RELATIONS,
-    TENS,
-    UNITS,
+    UNIT_SPELLINGS,
+    VALUE_OF_WORD,
     Limit,
     brackets_around,
     levels,
     split,
     tokenize,
+    unit_of,
     words,
 )
 
@@ -106,13 +109,6 @@ CONDITIONS = {"<", ">", r"\le", r"\ge", r"\ne"}
 DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
 ARTICLES = ('"a', '"an', '"the')
 OPTION = ('"option', '"Option', '"choice', '"Choice')
-SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
-UNIT_SPELLINGS = {  # of several tokens, and what they become
-    "^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square", r"^ \circ": "degree",
-    "mph": "mi per hr", "* ": "",
-}
-COUNTERS = "元个人种天只次本条张件名岁年月米度克块组分秒厘公里小时斤平方立"  # 31个, 12厘米
-CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
 # fmt: on
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 ONE_NAME = r"""
@@ -127,10 +123,6 @@ NAME = re.compile(  # or a ratio of two, or a tuple
 CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
     rf"(?i)(?:{'|'.join(sorted(CHANGING))}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
 )
-VALUE_OF_WORD = {'"' + word: value for value, word in enumerate(NUMERALS)}  # "seven": 7
-for value, tens in enumerate(TENS, start=2):
-    VALUE_OF_WORD['"' + tens] = 10 * value
-    VALUE_OF_WORD |= {f'"{tens}{NUMERALS[n]}': 10 * value + n for n in range(1, 10)}
 VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
 CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
 
@@ -436,16 +428,6 @@ def read_unit(tokens: list[str], in_dollars: bool, varies: bool) -> str:
     return "" if counted else " ".join(sorted(units))
 
 
-def unit_of(word: str) -> str | None:
-    """The name of a unit of measure in any of its spellings, or None for any other word.
-
-    >>> unit_of("Inches"), unit_of("kJ"), unit_of("apples")
-    ('in', 'kJ', None)
-    """
-    name = UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
-    return name or (word if SI.fullmatch(word) else None)
-
-
 def both_signs(tokens: list[str]) -> list[list[str]]:
     r"""a \pm b as a + b and a - b."""
     if r"\pm" not in tokens and r"\mp" not in tokens:
@@ -597,8 +579,6 @@ NO_VALUE = words(  # with which no value begins; any other command is a variable
     r"\begin \end \\ \{ \} \cup \cap \setminus \pm \mp \circ \mod \ldots \% \$ \|",
     r"\infty \emptyset \reals \rfloor \rceil", *RELATIONS,
 )
-MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
-MAGNITUDES |= {"trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7}
 # fmt: on
 
 
@@ -611,10 +591,11 @@ class Reader:
         factor   -> ("+" | "-") factor | power
         power    -> atom { "!" | "^" factor }
         atom     -> "(" sum ")" | "[" sum "]" | "{" sum "}" | "|" sum "|" | "\lfloor" sum "\rfloor"
-                  | NUMBER | CONSTANT | symbol | function
+                  | number | CONSTANT | symbol | function | "C(" NUMBER "," NUMBER ")"
                   | "\frac" argument argument | "\binom" argument argument
                   | "\sqrt" [ "[" sum "]" ] atom
                   | "\sum" { ("_" | "^") name } operand         and so each of BOUNDED
+        number   -> ( NUMBER | NUMERAL ) { MAGNITUDE }          1.5 million
         argument -> DIGIT | atom                                \frac12
         function -> "\sin" { "_" atom | "^" argument } ( atom | operand )
         operand  -> ("+" | "-") operand | power { power }       \sin 2x; \sin x * y ends before *
@@ -970,36 +951,19 @@ def arithmetic(field) -> dict:
             raise OverflowError
         return field.sinh(z) / field.cosh(z)
 
+    # fmt: off
     return {
-        "+": operator.add,
-        "*": operator.mul,
-        "/": operator.truediv,
-        "^": power,
-        "|": modulus,
-        "!": factorial,
-        r"\binom": binomial,
-        r"\lfloor": lambda x: rounded(x, math.floor),
-        r"\lceil": lambda x: rounded(x, math.ceil),
-        r"\pi": lambda: field.acos(-1),
-        "e": lambda: field.exp(1),
-        "i": lambda: field.sqrt(-1),
-        "sin": field.sin,
-        "cos": field.cos,
-        "tan": field.tan,
-        "log": field.log,
-        "ln": field.log,
-        "csc": lambda z: 1 / field.sin(z),
-        "sec": lambda z: 1 / field.cos(z),
-        "cot": lambda z: 1 / field.tan(z),
-        "exp": field.exp,
-        "lg": field.log10,
-        "arcsin": field.asin,
-        "arccos": field.acos,
-        "arctan": field.atan,
-        "sinh": field.sinh,
-        "cosh": field.cosh,
-        "tanh": tanh,
+        "+": operator.add, "*": operator.mul, "/": operator.truediv, "^": power,
+        "|": modulus, "!": factorial, r"\binom": binomial,
+        r"\lfloor": lambda x: rounded(x, math.floor), r"\lceil": lambda x: rounded(x, math.ceil),
+        r"\pi": lambda: field.acos(-1), "e": lambda: field.exp(1), "i": lambda: field.sqrt(-1),
+        "sin": field.sin, "csc": lambda z: 1 / field.sin(z), "arcsin": field.asin,
+        "cos": field.cos, "sec": lambda z: 1 / field.cos(z), "arccos": field.acos,
+        "tan": field.tan, "cot": lambda z: 1 / field.tan(z), "arctan": field.atan,
+        "sinh": field.sinh, "cosh": field.cosh, "tanh": tanh,
+        "exp": field.exp, "log": field.log, "ln": field.log, "lg": field.log10,
     }
+    # fmt: on
 
 
 def rational_power(a, b: Fraction) -> Fraction | None:
@@ -1149,6 +1113,7 @@ def is_equivalent(answer: str, gold: str) -> bool:
         if answer.split() == gold.split():
             return True
         left, right = tokenize(answer), tokenize(gold)
+        # 2.5e-1 beside Euler's number holds it too
         if ("e" in left) != ("e" in right):
             left, right = tokenize(answer, "e" in right), tokenize(gold, "e" in left)
         return same_tokens(left, right)

@@ -80,14 +80,16 @@ ALIASES = by_spelling({  # one token, and its other spellings
     r"\frac": r"\dfrac \tfrac \cfrac \sfrac \nicefrac", r"\binom": r"\dbinom \tbinom",
     r"\overline": r"\bar", r"\vec": r"\overrightarrow", "i": r"\imath", r"\mod": r"\pmod \bmod",
     r"\phi": r"\varphi", r"\epsilon": r"\varepsilon", r"\theta": r"\vartheta", r"\rho": r"\varrho",
-    r"\sigma": r"\varsigma", r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots", r"\$": r"\textdollar \mathdollar \pounds",
+    r"\sigma": r"\varsigma", r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots",
+    r"\$": r"\textdollar \mathdollar \pounds",
 })
 CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, sizes, fonts
     r"\, \; \: \! \/ \quad \qquad ~",
     r"\( \) \[ \] $ . \boxed \fbox \mbox \displaystyle \textstyle \limits \left \right \middle",
     r"\text \textbf \mathbf \mathrm \mathit \mathcal \boldsymbol \bm \operatorname \bf \rm \it",
-    r"\tiny \scriptsize \footnotesize \small \normalsize \huge \Huge \LARGE \tt \sf \mathsf \mathtt",
-    r"\pmb \uline \ensuremath \mathnormal \textsc \textmd \underline \textsf \texttt \textrm \textup \emph \mathop \mathbin \mathord \framebox \hline",
+    r"\mathsf \mathtt \mathnormal \mathop \mathbin \mathord \textsf \texttt \textrm \textup \textsc",
+    r"\textmd \emph \tt \sf \pmb \underline \uline \framebox \ensuremath \hline",
+    r"\tiny \scriptsize \footnotesize \small \normalsize \huge \Huge \LARGE",
     r"\blacksquare \qed \checkmark",
 ) | {r"\ "}
 
@@ -99,7 +101,8 @@ FUNCTIONS = words(  # what is computed; \log without a base is natural
     "sin cos tan csc sec cot arcsin arccos arctan sinh cosh tanh log ln lg exp",
 )
 MATHEMATICAL = {  # no words, though they are spelled with letters
-    *FUNCTIONS, "inf", "i", "j", "k", "e", "d", "sqrt", "pi", "infty", "infinity", "gcd", "lcm", "det",
+    *FUNCTIONS, "i", "j", "k", "e", "d", "sqrt", "pi", "inf", "infty", "infinity", "gcd", "lcm",
+    "det",
 }
 
 UNITS = {  # the name of a unit, and its other spellings; capitals and a final s do not matter
@@ -114,6 +117,13 @@ UNITS = {  # the name of a unit, and its other spellings; capitals and a final s
     "J": "joule", "N": "newton", "W": "watt", "V": "volt", "per": "/", "th": "st nd rd",
 }
 UNITS = by_spelling(UNITS) | {name: name for name in UNITS}
+SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
+UNIT_SPELLINGS = {  # of several tokens, and what they become
+    "^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square", r"^ \circ": "degree",
+    "mph": "mi per hr", "* ": "",
+}
+COUNTERS = "元个人种天只次本条张件名岁年月米度克块组分秒厘公里小时斤平方立"  # 31个, 12厘米
+CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
 CHANGING = words(  # a word after a number is what was counted (6 apples), but these change it
     "dozen hundred thousand million billion trillion lakh crore tens",
     "half halves third thirds quarter squared cubed doubled halved root factorial mod",
@@ -126,6 +136,12 @@ NUMERALS = words_in_order(
     "fifteen sixteen seventeen eighteen nineteen",
 )
 TENS = words_in_order("twenty thirty forty fifty sixty seventy eighty ninety")
+VALUE_OF_WORD = {'"' + word: value for value, word in enumerate(NUMERALS)}  # "seven": 7
+for value, tens in enumerate(TENS, start=2):
+    VALUE_OF_WORD['"' + tens] = 10 * value
+    VALUE_OF_WORD |= {f'"{tens}{NUMERALS[n]}': 10 * value + n for n in range(1, 10)}
+MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+MAGNITUDES |= {"trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7}
 SEPARATORS = {  # words that are signs
     "and": ",", "or": ",", "/": '"per', "或": ",", "或者": ",", "和": ",", "与": ",", "及": ",",
     **dict.fromkeys(("approximately", "approx", "about", "roughly"), r"\approx"),
@@ -197,7 +213,7 @@ for sign in VULGAR_FRACTIONS:
 TO_ASCII = str.maketrans(FULL_WIDTH | TO_ASCII | dict.fromkeys(IGNORED_SIGNS, " "))
 RAISED, RAISED_TO_ASCII = re.compile(f"[{SUPERSCRIPTS[0]}]+"), str.maketrans(*SUPERSCRIPTS)
 LOWERED, LOWERED_TO_ASCII = re.compile(f"[{SUBSCRIPTS[0]}]+"), str.maketrans(*SUBSCRIPTS)
-# 3e+8 as a program writes it: beside an e without a sign Euler's number is written 2e-1.
+# 3e+8 is what a program writes; 2e-1 is no such number, for a program writes 0.2.
 SIGNED_EXPONENT = re.compile(r"(?<=[0-9])e(?=[+-][0-9])")
 OF_A_PROGRAM = re.compile(
     r"(?<![A-Za-z0-9.])(?: 1 | [0-9]*\.[0-9]+ | [0-9]+(?=e[+-]0*(?:[4-9]|[1-9][0-9])) )"
@@ -357,6 +373,16 @@ def spell(letters: str) -> list[str]:
     known = letters in SHORT_WORDS or letters.lower() in SHORT_WORDS
     is_word = len(letters) > 3 or (len(letters) > 1 and known)
     return ['"' + letters] if is_word else list(letters)
+
+
+def unit_of(word: str) -> str | None:
+    """The name of a unit of measure in any of its spellings, or None for any other word.
+
+    >>> unit_of("Inches"), unit_of("kJ"), unit_of("apples")
+    ('in', 'kJ', None)
+    """
+    name = UNITS.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
+    return name or (word if SI.fullmatch(word) else None)
 
 
 def levels(tokens: list[str]):
