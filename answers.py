@@ -124,6 +124,7 @@ CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
     rf"(?i)(?:{'|'.join(sorted(CHANGING))}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
 )
 VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
+POLYNOMIAL = {"+", "^", "_", "{", "}", "(", ")", r"\angle", *("\\" + name for name in FUNCTIONS)}
 CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
 
 
@@ -444,16 +445,16 @@ def is_name(tokens: list[str]) -> bool:
 def is_description(tokens: list[str]) -> bool:
     r"""Whether the left side of an equation says in letters what the right side is.
 
-    So say a+b, \cos A, 2m+n and AB^2; x^2 and 2x do not, they are to be solved for x.
+    So say a+b, \cos A, 2m+n and AB^2; x^2 and 2x do not, they are to be solved for x, and neither
+    do 2x+y and x^2+y^2, which are equal to it on a line and on a circle.
     """
     if not (CALCULATED | DENIALS).isdisjoint(tokens):
         return False
-    letters = [token for token in tokens if len(token) == 1 and token.isalpha()]
-    if "^" in tokens or re.search("[0-9]", "".join(tokens)):
-        return len(set(letters)) > 1 and all(
-            len(t) == 1 or t.isdigit() or t[0] in '"\\' for t in tokens
-        )
-    return True
+    if "^" not in tokens and not re.search("[0-9]", "".join(tokens)):
+        return True
+    letters = {token for token in tokens if len(token) == 1 and token.isalpha()}
+    others = {token for token in tokens if token not in letters and not token.isdigit()}
+    return len(letters) > 1 and letters.isdisjoint("xyz") and others <= POLYNOMIAL
 
 
 def without_argument(name: list[str]) -> list[str]:
@@ -1184,10 +1185,12 @@ def same(a: tuple, b: tuple) -> bool:
 
 
 def as_number(value: tuple) -> tuple:
-    """The ratio 3:4 as 3/4, and C(10, 3) as 10 over 3; any other value as it is."""
+    """The ratio 3:4, but no time of day, as 3/4, and C(10, 3) as 10 over 3; any other value as it is."""
     if value[:2] == ("tuple", "C()"):
         return ("number", (r"\binom", value[2][0][1], value[2][1][1]), "", 0)
     if value[:2] == ("tuple", ":") and [item[0] for item in value[2]] == ["number", "number"]:
+        if value[2][1][2] in ("am", "pm"):
+            return value
         return ("number", ("/", value[2][0][1], value[2][1][1]), "", 0)
     return value
 
