@@ -14,84 +14,13 @@ rule that finds something decides:
 Otherwise there is no answer. The gold answer is never searched for in the response.
 """
 
-import collections
 import re
+from typing import NamedTuple
 
 from answers import MAX_ANSWER, MAX_ITEMS, parse
 from notation import CHANGING, MATHEMATICAL, words
 
-# fmt: off
 MAX_RESPONSE = 100_000  # characters read, from the end of the response
-TURNS = (  # how the sign of a turn begins; what follows one was written by somebody else
-    "<|im_", "<|end", "<|eo", "<|start", "<|user|>", "<|human|>", "<|system|>", "<|assistant|>",
-    "<|return|>", "<|call|>", "<|END_OF_TURN", "<|START_OF_TURN", "<|turn>", "<turn|>", "<eos>",
-    "<start_of_turn>", "<end_of_turn>", "<｜end", "<｜begin", "<｜User", "<｜Assistant", "</s>",
-    "[INST]", "[/INST]", "### Instruction", "\nUser:", "\nHuman:")
-OPENING = re.compile(r"""(?x)(?: \s* (?:  # of the assistant's own turn
-    <\|?(?:im_start|start_header_id|start_of_turn|start|turn)\|?>(?:assistant|model) | \[/INST\]
-  | <[|｜](?:[Aa]ssistant|end_header_id|begin[_▁]of[_▁](?:text|sentence))[|｜]> ) ){0,3}""")
-THOUGHT = re.compile(r"""(?x)  # a tag, with a group if it closes; all channels but the final open
-    (?=[<\[◁][|/]{0,2}(?i:th|re|be|st|se|en|ch)) (?: \[(/)?THINK\] | [<◁] \|? (?i:
-      (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
-      (?:think|thought|reason)\w{0,20} ) \|? [>▷] | <\|channel>[a-z]{0,20} | (<channel\|>)
-  | (?:<\|end\|>\s{0,3}<\|start\|>assistant)? <\|channel\|> (final)? [^<]{0,60}
-      (?:<\|constrain\|>[^<]{0,20})? <\|message\|> )""")
-SILENT = re.compile(r"<[|｜]\w\w[\w.:▁-]{0,40}[|｜]>|<(?:s|pad|unk|bos|unused\d{1,4})>|\[PAD\]")
-
-# A box with its brace if it has one, an escaped character, or a brace.
-BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
-DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
-SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
-JOINTS = (",", ";", "and", "or", ",and", ",or")
-Box = collections.namedtuple("Box", "start end content")  # what it holds, where all of it stands
-
-# How an answer is stated: outranking a box, without a box, and in the last line.
-FINAL = re.compile(r"""(?imx)
-    \bfinal[ ]answer\W{0,6} (?: [:：﹕∶](?![^\n]{0,60}\b(?:above|box))    # "is an integer" is none
-      | is\b(?=[^\n.]{0,25}[0-9\\] | \W{0,3}[*$] | \W{1,4}(?-i:[A-J])\b) )
-  | ^\W{0,4}final[ ]answer\W{0,4}$ | ^\W{0,4}answer\W{0,3}[:：﹕∶](?=[^\n]{0,300}\Z)""")
-STATED = re.compile(r"""(?imx)
-    \#{4}(?![ ]*final) | <answer> | ^A:[ ](?=[^\n]*\Z)           # GSM8K, a tag, in the last line
-  | \b(?:answers?|ans|option|choice|final[ ]result)\b [*_}\]]{0,3}
-    (?:[ ]to[ ](?:the|this)[ ][a-z]{1,20})? \s{0,3}              # the answer to this question is
-    (?:is\b | are\b | equals\b | (?:should|would|must)[ ]be\b | [=:：﹕∶])
-  | ^[^\w<]{0,4}(?:\\text[a-z]{0,4}\{)?(?:final[ ])?answer       # a heading, or a label
-    (?: \W{0,3}$ | \s{1,3}(?=\$|\\[(\[]) | [*_}\]]{1,3}\s{1,3}(?=[0-9$\\+-]) )""")
-CHINESE = re.compile(r"((?:最[终后]的?)?)答案(?:】[:：]?|[*_]{0,3}\s?(?:应该?)?(?:[是为][:：]?|[:：]))")
-CONCLUDED = re.compile(r"""(?ix)\b(?:
-    we[ ](?:find|get|obtain|conclude)[ ]that | I[ ]think[ ]it's | therefore,?[ ]there[ ](?:is|are)
-  | (?:so|thus|hence|therefore)\b[^.$]{0,80}[ ](?:is|are) )[ ]""")
-STATED_START = re.compile(r"""(?ix)  # what stands before the answer: fillers, "the largest n is"
-    (?: [\s*_:$`}\]] | \\[(\[] | (?:clearly|simply|indeed|therefore|thus|that|just|exactly
-      | approximately|about|equal[ ]to|option|choice)\b ){0,20}
-    (?: [a-z]{2} (?: (?!\b(?:not|no|never|if|when|where|whether|that|or)\b|n't) [^0-9,;:\n] ){1,80}?
-      \s(?:is|are|be|was|equals|has|have|needs?|makes?|costs?|takes?|earns?)
-      \s(?=[0-9$\\+-]) [$]? )?""")
-STATED_END = re.compile(r"""(?x)  # the end of the sentence, or of what it states
-    \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故) | (?<=[$*])! | !(?=\s[A-Z][a-z])
-  | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$) | \sand[ ](?=(?:we|this|so|thus|hence|is|are|not)\b)
-  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s? (?: because | since | which | where | that | as
-      | for[ ]all | in[ ](?:total|all) | when[ ]rounded
-      | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e) )\b""")
-HEDGES = CHANGING | MATHEMATICAL | words(
-    "or possibly probably either unless except depending assuming though rather other others also")
-REMARK = re.compile(rf"""(?ix)  # a number, and words behind it that offer no other answer
-    ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
-    (?: [,;:!]\s | \s?[—–] | \s-{{1,3}}\s | \s\( )
-    (?!.*\b(?:{"|".join(sorted(HEDGES))}|[b-z])\b) [^0-9\\$=]{{2,200}}\Z""")
-DOUBT = re.compile(r"""(?ix)  # after it: what is asked, or taken back, is not stated
-    [^\n.?!。]{0,200}[?？] | [.!;,\s]{0,3}(?: no[,:.] | (?:or|wait|actually|perhaps|maybe)\b )""")
-ECHO = re.compile(r"""(?ix)  # an instruction; what was stated before it is quoted as it is
-    (?<!I[ ]) (?<!have[ ]) (?<!be[ ]) \b(?:put|write|give|provide|enter|place|present|state|express
-      |return|output|report|box)\b [^.\n]{0,60} (?: \\boxed(?!\s?\{\s?[^\s}])
-      | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response) )
-  | 请[^。\n]{0,60}(?:\\boxed|答案)""")
-LABEL = re.compile(r"(?i)^(\\text[a-z]{0,4}\s?\{)?\s?(?:final )?answer\s?(?:is\b|[=:：])")
-FRILLS = "*$_` \t∎" + "".join(map(chr, [*range(0x2500, 0x27C0), 0xFE0F, *range(0x1F300, 0x1FB00)]))
-BARE = re.compile(r"""(?x)  # a whole response that is an answer: a choice, or mathematics without
-    \(?[A-J]\)? | (?=.{0,80}[0-9\\]) (?!.{0,80}[0-9]\s?=)                # words, not the sum 1+1=2
-    (?: [^\nA-Za-z\\一-鿿] | \\(?!f?box)(?:[A-Za-z]+|[^A-Za-z\n]) | \b[A-Za-z](?![A-Za-z]) ){1,80}""")
-# fmt: on
 
 
 def extract_answer(response: str, question: str = "") -> str | None:
@@ -122,6 +51,42 @@ def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
     return "the whole response", whole_answer(text)
 
 
+# ---- Turns and thoughts: what is not the model's answer ------------------------------------------
+
+TURNS = (  # how the sign of a turn begins; what follows one was written by somebody else
+    *("<|im_", "<|end", "<|eo", "<|start", "<|return|>", "<|call|>", "<|turn>", "<turn|>", "<eos>"),
+    *("<|user|>", "<|human|>", "<|system|>", "<|assistant|>", "<|END_OF_TURN", "<|START_OF_TURN"),
+    *("<start_of_turn>", "<end_of_turn>", "<｜end", "<｜begin", "<｜User", "<｜Assistant", "</s>"),
+    *("[INST]", "[/INST]", "### Instruction", "\nUser:", "\nHuman:"),
+)
+OPENING = re.compile(  # of the assistant's own turn
+    r"""
+    (?: \s* (?:
+        <\|?(?:im_start|start_header_id|start_of_turn|start|turn)\|?>(?:assistant|model)
+      | <[|｜](?:[Aa]ssistant|end_header_id|begin[_▁]of[_▁](?:text|sentence))[|｜]>
+      | \[/INST\]
+    )){0,3}
+    """,
+    re.VERBOSE,
+)
+THOUGHT = re.compile(  # a tag, with a group if it closes
+    r"""
+    (?=[<\[◁][|/]{0,2}(?i:th|re|be|st|se|en|ch))                  # how any of them begins
+    (?: \[(/)?THINK\]
+      | [<◁]\|?
+        (?i: (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
+             (?:think|thought|reason)\w{0,20} )
+        \|?[>▷]
+      | <\|channel>[a-z]{0,20} | (<channel\|>)
+      | (?:<\|end\|>\s{0,3}<\|start\|>assistant)?                # all channels but the final one
+        <\|channel\|>(final)?[^<]{0,60}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>
+    )
+    """,
+    re.VERBOSE,
+)
+SILENT = re.compile(r"<[|｜]\w\w[\w.:▁-]{0,40}[|｜]>|<(?:s|pad|unk|bos|unused\d{1,4})>|\[PAD\]")
+
+
 def opened_thought(prompt: str) -> str:
     r"""The thought that the end of a prompt has opened, to be put before the response.
 
@@ -143,16 +108,21 @@ def last_words(response: str) -> str:
     return SILENT.sub("", text[-MAX_RESPONSE:]).strip()
 
 
-def translate(text: str, question: str) -> str:
-    """The last 答案是 in English, where the question is Chinese, or the text that leads to it."""
-    if not (statements := list(CHINESE.finditer(text))):
-        return text
-    first, last = statements[0].start(), statements[-1]
-    lead = text[:first].rstrip("所以因此故综上正确，, ") if question or first else text
-    for asked in (question, lead[-5000:]):  # commands are no words
-        if len(re.findall(r"(?<!\\)\b[A-Za-z]+", asked)) <= len(re.findall("[一-鿿]", asked)) > 0:
-            return f"{text[: last.start()]} {last[1] and 'final '}answer is: {text[last.end() :]}"
-    return text
+# ---- Boxes ---------------------------------------------------------------------------------------
+
+# A box with its brace if it has one, an escaped character, or a brace.
+BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
+DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
+SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
+JOINTS = (",", ";", "and", "or", ",and", ",or")
+
+
+class Box(NamedTuple):
+    r"""The content of a \boxed{...}, and where in the text all of it starts and ends."""
+
+    start: int
+    end: int
+    content: str
 
 
 def find_boxes(text: str) -> list[Box]:
@@ -194,6 +164,102 @@ def boxes_together(response: str, gold: str) -> str:
     return ", ".join(contents[-parts:]) if 2 <= parts <= len(contents) else ""
 
 
+# ---- Statements ----------------------------------------------------------------------------------
+
+FINAL = re.compile(  # outranks a box; "the final answer is an integer" does not
+    r"""
+    \bfinal[ ]answer\W{0,6} (?:
+        [:：﹕∶](?![^\n]{0,60}\b(?:above|box))
+      | is\b(?=[^\n.]{0,25}[0-9\\] | \W{0,3}[*$] | \W{1,4}(?-i:[A-J])\b)
+    )
+  | ^\W{0,4}final[ ]answer\W{0,4}$                               # a heading
+  | ^\W{0,4}answer\W{0,3}[:：﹕∶](?=[^\n]{0,300}\Z)               # the last line
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+STATED = re.compile(  # counts where there is no box
+    r"""
+    \#{4}(?![ ]*final) | <answer>                                # GSM8K, and a tag
+  | \b(?:answers?|ans|option|choice|final[ ]result)\b [*_}\]]{0,3}
+    (?:[ ]to[ ](?:the|this)[ ][a-z]{1,20})? \s{0,3}              # the answer to this question is
+    (?:is\b | are\b | equals\b | (?:should|would|must)[ ]be\b | [=:：﹕∶])
+  | ^A:[ ](?=[^\n]*\Z)                                          # the last line; else a choice
+  | ^[^\w<]{0,4}(?:\\text[a-z]{0,4}\{)?(?:final[ ])?answer       # a heading, or a label
+    (?: \W{0,3}$ | \s{1,3}(?=\$|\\[(\[]) | [*_}\]]{1,3}\s{1,3}(?=[0-9$\\+-]) )
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+CONCLUDED = re.compile(  # counts in the last line
+    r"""
+    \b(?: we[ ](?:find|get|obtain|conclude)[ ]that | I[ ]think[ ]it's
+      | therefore,?[ ]there[ ](?:is|are)
+      | (?:so|thus|hence|therefore)\b[^.$]{0,80}[ ](?:is|are)
+    )[ ]
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+STATED_START = re.compile(  # what may stand before the answer
+    r"""
+    (?: [\s*_:$`}\]] | \\[(\[]                                   # fillers
+      | (?:clearly|simply|indeed|therefore|thus|that|just|exactly|approximately|about|equal[ ]to
+          |option|choice)\b
+    ){0,20}
+    (?: [a-z]{2}                                                 # "the largest n is"
+        (?: (?!\b(?:not|no|never|if|when|where|whether|that|or)\b|n't) [^0-9,;:\n] ){1,80}?
+        \s(?:is|are|be|was|equals|has|have|needs?|makes?|costs?|takes?|earns?)
+        \s(?=[0-9$\\+-]) [$]?
+    )?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+STATED_END = re.compile(  # the end of the sentence, or of what it states
+    r"""
+    \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故)
+  | (?<=[$*])! | !(?=\s[A-Z][a-z])
+  | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$)
+  | \sand[ ](?=(?:we|this|so|thus|hence|is|are|not)\b)
+  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s?                # another clause
+    (?: because | since | which | where | that | as | for[ ]all | in[ ](?:total|all)
+      | when[ ]rounded
+      | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e)
+    )\b
+    """,
+    re.VERBOSE,
+)
+HEDGES = (
+    CHANGING
+    | MATHEMATICAL
+    | words(
+        "or possibly probably either unless except depending assuming though rather other others also"
+    )
+)
+REMARK = re.compile(  # a number, and words behind it that offer no other answer
+    rf"""
+    ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
+    (?: [,;:!]\s | \s?[—–] | \s-{{1,3}}\s | \s\( )
+    (?!.*\b(?:{"|".join(sorted(HEDGES))}|[b-z])\b) [^0-9\\$=]{{2,200}}\Z
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+DOUBT = re.compile(  # what stands before it is asked, or taken back
+    r"[^\n.?!。]{0,200}[?？] | [.!;,\s]{0,3}(?: no[,:.] | (?:or|wait|actually|perhaps|maybe)\b )",
+    re.IGNORECASE | re.VERBOSE,
+)
+ECHO = re.compile(  # an instruction; what stands before it is quoted
+    r"""
+    (?<!I[ ]) (?<!have[ ]) (?<!be[ ])
+    \b(?:put|write|give|provide|enter|place|present|state|express|return|output|report|box)\b
+    [^.\n]{0,60}
+    (?: \\boxed(?!\s?\{\s?[^\s}]) | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response) )
+  | 请[^。\n]{0,60}(?:\\boxed|答案)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+LABEL = re.compile(r"(?i)^(\\text[a-z]{0,4}\s?\{)?\s?(?:final )?answer\s?(?:is\b|[=:：])")
+PICTURES = [*range(0x2500, 0x27C0), 0xFE0F, *range(0x1F300, 0x1FB00)]  # ticks, emoji
+FRILLS = "*$_` \t∎" + "".join(map(chr, PICTURES))
+
+
 def last_stated(text: str, pattern: re.Pattern) -> str | None:
     """What follows the last match of "the answer is", up to the end of its sentence."""
     start = max((match.end() for match in pattern.finditer(text)), default=None)
@@ -208,6 +274,36 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
     answer = REMARK.sub(r"\1", answer).removesuffix(r"\)")
     answer = answer.removesuffix("}" if answer.count("}") > answer.count("{") else "")
     return LABEL.sub("", answer).strip(FRILLS).rstrip("\\ ") or None
+
+
+CHINESE = re.compile(
+    r"((?:最[终后]的?)?)答案(?:】[:：]?|[*_]{0,3}\s?(?:应该?)?(?:[是为][:：]?|[:：]))"
+)
+
+
+def translate(text: str, question: str) -> str:
+    """The last 答案是 in English, where the question is Chinese, or the text that leads to it."""
+    if not (statements := list(CHINESE.finditer(text))):
+        return text
+    first, last = statements[0].start(), statements[-1]
+    lead = text[:first].rstrip("所以因此故综上正确，, ") if question or first else text
+    for asked in (question, lead[-5000:]):  # commands are no words
+        if len(re.findall(r"(?<!\\)\b[A-Za-z]+", asked)) <= len(re.findall("[一-鿿]", asked)) > 0:
+            return f"{text[: last.start()]} {last[1] and 'final '}answer is: {text[last.end() :]}"
+    return text
+
+
+BARE = re.compile(  # a whole response that is an answer
+    r"""
+    \(?[A-J]\)?                                  # a choice
+  | (?=.{0,80}[0-9\\]) (?!.{0,80}[0-9]\s?=)      # mathematics, but not the sum 1+1=2
+    (?: [^\nA-Za-z\\一-鿿]                        # of signs,
+      | \\(?!f?box)(?:[A-Za-z]+|[^A-Za-z\n])      # commands
+      | \b[A-Za-z](?![A-Za-z])                    # and single letters
+    ){1,80}
+    """,
+    re.VERBOSE,
+)
 
 
 def whole_answer(text: str) -> str | None:

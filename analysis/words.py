@@ -6,7 +6,7 @@ arXiv 2508.02260; the lists and all rules about text are ours.
 
 import re
 
-from extraction import TURNS, find_boxes
+from extraction import THOUGHT, TURNS, find_boxes
 
 # ----------------------------------------------------------------------------------- the lists
 
@@ -135,7 +135,8 @@ def is_irrelevant(question: str, text: str) -> bool:
     boxes = find_boxes(text)
     if boxes and len(text[boxes[-1].end :].split()) > GOES_ON:
         return True
-    if LOOP.search(text) or any(text.find(turn, 1) > 0 for turn in TURNS):
+    without_thoughts = THOUGHT.sub("", text)  # whose tags may begin as those of turns do
+    if LOOP.search(text) or any(without_thoughts.find(turn, 1) > 0 for turn in TURNS):
         return True
     task = {word for *_, word in words_of(question)}
     for line in text.splitlines():

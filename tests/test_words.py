@@ -80,6 +80,8 @@ def test_what_cannot_be_decoded_is_before_the_next_token():
         ("求和", "因为一加一，所以 \\boxed{2}", ""),
         ("7+8", "7+8=15\nkq xwzv\n\\boxed{15}", "irrelevant content"),
         ("7+8", "\\boxed{15}\nUser: next?", "irrelevant content"),
+        ("7+8", "\\boxed{15}<|im_end|>", "irrelevant content"),
+        ("7+8", "7+8=15<|end_of_thought|>\\boxed{15}", ""),  # no other turn
         ("7+8", "\\boxed{15} " + "and then more of it " * 8, "irrelevant content"),
         ("7+8", "so we go on " * 20, "irrelevant content"),
         ("7+8", "所以答案是 \\boxed{15}", "language mixing"),
