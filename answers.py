@@ -50,7 +50,6 @@ from notation import (
     FUNCTIONS,
     GREEK,
     MAGNITUDES,
-    MAX_ANSWER,  # noqa: F401 - it bounds this file too
     RELATIONS,
     UNIT_SPELLINGS,
     VALUE_OF_WORD,

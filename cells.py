@@ -11,8 +11,8 @@ import contextlib
 import json
 import re
 
-from answers import MAX_ANSWER
 from extraction import extract_answer
+from notation import MAX_ANSWER
 
 
 class Skip(Exception):

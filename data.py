@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from answers import MAX_ANSWER
 from cells import WITH_IMAGE, Skip, gold_of, text_of
+from notation import MAX_ANSWER
 from options import InputError, did_you_mean, one_line
 
 

@@ -17,8 +17,8 @@ Otherwise there is no answer. The gold answer is never searched for in the respo
 import re
 from typing import NamedTuple
 
-from answers import MAX_ANSWER, MAX_ITEMS, parse
-from notation import CHANGING, MATHEMATICAL, words
+from answers import MAX_ITEMS, parse
+from notation import CHANGING, MATHEMATICAL, MAX_ANSWER, words
 
 MAX_RESPONSE = 100_000  # characters read, from the end of the response
 

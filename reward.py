@@ -25,8 +25,9 @@ import time
 import traceback
 from typing import NamedTuple
 
-from answers import MAX_ANSWER, is_equivalent, parse, show, tokenize
+from answers import is_equivalent, parse, show
 from extraction import boxes_together, extract_answer, find_answer
+from notation import MAX_ANSWER, tokenize
 
 
 class Grade(NamedTuple):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 from test_answers import BOMBS, DIFFERENT, EQUAL
-from test_reward import EXTRACTED, REMARKS, THOUGHTS
+from test_extraction import EXTRACTED, REMARKS, THOUGHTS
 
 from answers import is_equivalent, parse, tokenize
 from reward import grade
