@@ -80,6 +80,8 @@ def short_ends(policy):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_sampled_is_what_is_scored(name, monkeypatch):
+    if name == "RecurrentGemmaConfig" and transformers.__version__ < "5.23":
+        pytest.skip("there its states are kept in its layers, and nothing tells")
     policy, asked = short_ends(policy_of(name)), []
     monkeypatch.setattr(
         rollout, "gives_up_rows", lambda cache: asked.append(gives_up_rows(cache)) or asked[-1]
@@ -88,7 +90,8 @@ def test_what_is_sampled_is_what_is_scored(name, monkeypatch):
     torch.manual_seed(0)
     batch = rollout.sample(policy, prompts, Sampling(6, 40, round_length=4), keep_logp=True)
     assert len(set(batch.response_lengths.tolist())) > 3  # they ended in several rounds
-    assert set(asked) == {name not in TOGETHER}
+    if transformers.__version__ >= "5.23":  # before, some families had caches of their own
+        assert set(asked) == {name not in TOGETHER}
     difference = (batch.sampling_logp - score_batch(policy.model, batch).logp).abs()
     assert difference.max() < 1e-3
 
