@@ -125,7 +125,11 @@ UNIT_SPELLINGS = {  # of several tokens, and what they become
 COUNTERS = "元个人种天只次本条张件名岁年月米度克块组分秒厘公里小时斤平方立"  # 31个, 12厘米
 CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
 CHANGING = words(  # a word after a number is what was counted (6 apples), but these change it
-    "dozen hundred thousand million billion trillion lakh crore tens",
+    "dozen hundred thousand million billion trillion lakh crore tens K M k mil mn bn gross score",
+    "dozens hundreds thousands millions billions trillions quadrillion fold triple twice double",
+    "reciprocal negated inverse opposite binary minimum maximum fewer cannot never invalid unless",
+    "impossible unsure guess probably possibly except nines tens point",
+    "thirty forty fifty sixty seventy eighty ninety thirteen fourteen fifteen",
     "half halves third thirds quarter squared cubed doubled halved root factorial mod",
     "plus minus negative times divided over base than more less most least below",
     "no not wrong incorrect false odd yes if when but perhaps maybe otherwise alternatively",
