@@ -121,9 +121,18 @@ NAME = re.compile(  # or a ratio of two, or a tuple
     rf"{ONE_NAME} (?: : {ONE_NAME})? | \( {ONE_NAME} (?: , {ONE_NAME}){{1,5}} \)", re.VERBOSE
 )
 CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
-    rf"(?i)(?:{'|'.join(sorted(CHANGING))}|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
+    rf"(?i)(?:(?:{'|'.join(sorted(CHANGING))})(?:e?s)?|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
 )
-FUNCTION_NAMES = {"f", "g", "F", "G", r"\Gamma", r"\Phi", r"\zeta", r"\det"}  # f(2x) is no 2f(x)
+FUNCTION_NAMES = {"f", "g", "F", "G", r"\Gamma", r"\Phi", r"\zeta", r"\det", r"\dim", r"\deg"}
+FUNCTION_NAMES |= {
+    r"\arg",
+    r"\Re",
+    r"\Im",
+    r"\sgn",
+    r"\erf",
+    r"\coth",
+    r"\sech",
+}  # f(2x) is no 2f(x)
 VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
 POLYNOMIAL = {"+", "^", "_", "{", "}", "(", ")", r"\angle", *("\\" + name for name in FUNCTIONS)}
 CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
@@ -430,7 +439,8 @@ def read_unit(tokens: list[str], in_dollars: bool, varies: bool) -> str:
     counted = [word for word in text.split() if unit_of(word) is None]
     if counted:  # 3 cm long; but the "in" of "in all" is no inch
         units = [unit for unit in units if unit not in (None, "in", "per", "th")]
-    if len(counted) > 3 or any(map(CHANGES.fullmatch, counted)):
+    parts = [part for word in counted for part in (word, word.rpartition("-")[2])]
+    if len(counted) > 3 or any(map(CHANGES.fullmatch, parts)):
         raise ValueError("neither a number nor a quantity")
     if counted and varies and not counted[0].startswith("unit"):
         raise ValueError("a remark about a variable")
@@ -762,8 +772,6 @@ class Reader:
         if name == r"\overline":
             name, applied = name + self.name(), False  # abc, the digits of a number
         argument = [self.argument()] if applied else []
-        if name in FUNCTION_NAMES and self.peek() == "(":
-            return (name, self.atom())
         following = self.rest()[:5]
         if (name, *following[::4]) == ("C", "(", ")") and is_pair_of_integers(following[1:4]):
             n, k = (decimal(token) for token in following[1:4:2])
@@ -772,6 +780,8 @@ class Reader:
         while self.peek() in ("_", "'", '"base'):
             sign = self.take()
             name += "'" if sign == "'" else "_" + self.name()
+        if name.rstrip("'") in FUNCTION_NAMES and self.peek() == "(":
+            return (name, self.atom())
         inside = self.tokens[self.at + 1 : self.at + 2]
         is_value = "0" in inside or name not in VARIABLES
         if (

@@ -110,11 +110,13 @@ UNITS = {  # the name of a unit, and its other spellings; capitals and a final s
     "degree": r"\circ", "rad": "radian",
     "m": "meter metre", "cm": "centimeter", "mm": "millimeter", "km": "kilometer",
     "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile",
-    "acre": "", "L": "liter", "ml": "mL", "gallon": "", "quart": "", "square": "sq", "cubic": "",
+    "acre": "", "L": "liter", "ml": "mL milliliter", "gallon": "", "quart": "", "square": "sq", "cubic": "",
     "g": "gram", "kg": "kilogram", "lb": "pound", "oz": "ounce", "ton": "",
     "s": "sec second", "min": "minute", "hr": "hour h", "day": "", "week": "", "month": "",
     "year": "", "decade": "", "am": "", "pm": "", "mph": "",
-    "J": "joule", "N": "newton", "W": "watt", "V": "volt", "per": "/", "th": "st nd rd",
+    "J": "joule", "N": "newton", "W": "watt", "V": "volt", "A": "ampere amp", "ohm": "",
+    "bit": "", "byte": "", "hectare": "", "century": "centuries", "knot": "", "nautical": "",
+    "per": "/", "th": "st nd rd",
 }
 UNITS = by_spelling(UNITS) | {name: name for name in UNITS}
 SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
@@ -128,7 +130,8 @@ CHANGING = words(  # a word after a number is what was counted (6 apples), but t
     "dozen hundred thousand million billion trillion lakh crore tens K M k mil mn bn gross score",
     "dozens hundreds thousands millions billions trillions quadrillion fold triple twice double",
     "reciprocal negated inverse opposite binary minimum maximum fewer cannot never invalid unless",
-    "impossible unsure guess probably possibly except nines tens point",
+    "quintillion sextillion googol myriad mio tn upwards up unknown neither excluded doubtful could",
+    "tripled thrice octal hex impossible unsure guess probably possibly except nines tens point",
     "thirty forty fifty sixty seventy eighty ninety thirteen fourteen fifteen",
     "half halves third thirds quarter squared cubed doubled halved root factorial mod",
     "plus minus negative times divided over base than more less most least below",
