@@ -18,7 +18,7 @@ import re
 from typing import NamedTuple
 
 from answers import MAX_ITEMS, parse
-from notation import CHANGING, MATHEMATICAL, MAX_ANSWER, words
+from notation import CHANGING, MATHEMATICAL, MAX_ANSWER, NUMERALS, TENS, words
 
 MAX_RESPONSE = 100_000  # characters read, from the end of the response
 
@@ -112,9 +112,13 @@ def last_words(response: str) -> str:
 
 # A box with its brace if it has one, an escaped character, or a brace.
 BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
+SPACES = re.compile(r"\s*")
 DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
-SPACING = re.compile(r"[\s${}]|\\(?:[()\[\] ,;]|text|q?quad)")  # around the "and" of two boxes
-JOINTS = (",", ";", "and", "or", ",and", ",or")
+SPACING = re.compile(  # around the "and" of two boxes
+    r"[\s${}*(]|\\(?:[()\[\] ,;]|text(?:bf|it|rm)?|mbox|mathrm|q?quad)"
+)
+JOINTS = (",", ";", "and", "or", ",and", ",or", "and/or", "ormaybe", "orperhaps", "orpossibly")
+JOINTS += ("|", "/", r"\lor", "、", "或", "或者", "和")
 
 
 class Box(NamedTuple):
@@ -131,25 +135,27 @@ def find_boxes(text: str) -> list[Box]:
     >>> find_boxes(r"\boxed{3}, \boxed{}, \fbox{4")
     [Box(start=0, end=9, content='3')]
     """
-    boxes, stack = [], []  # of the open braces: the match of a box, None for any other
+    spans, stack = [], []  # of the open braces: the match of a box, None for any other
     for match in BRACE.finditer(text):
         token = match[0]
         if token == "}":
             opening = stack.pop() if stack else None
-            if opening and (content := text[opening.end() : match.start()].strip()):
-                boxes.append(Box(opening.start(), match.end(), content))
+            if opening and SPACES.match(text, opening.end()).end() < match.start():
+                while spans and spans[-1][0] > opening.start():  # boxes in a box are part of it
+                    spans.pop()
+                spans.append((opening.start(), match.end(), opening.end(), match.start()))
         elif token.endswith("{") and token != r"\{":
             stack.append(match if "box" in token else None)
         elif "box" in token and (bare := DIGITS.match(text, match.end())):
-            boxes.append(Box(match.start(), bare.end(), bare[0]))
-    return boxes
+            spans.append((match.start(), bare.end(), match.end(), bare.end()))
+    return [Box(start, end, text[first:last].strip()) for start, end, first, last in spans]
 
 
 def join_boxes(text: str, boxes: list[Box]) -> str:
     """The last box, with those before it that a comma, "and" or "or" joins to it."""
     joined = boxes[-1:]
     for box in reversed(boxes[-MAX_ITEMS:-1]):
-        if SPACING.sub("", text[box.end : joined[0].start][:60]) not in JOINTS:
+        if SPACING.sub("", text[box.end : joined[0].start][:60]).lower() not in JOINTS:
             break
         joined.insert(0, box)
     return ", ".join(dict.fromkeys(box.content for box in joined))
@@ -198,51 +204,85 @@ CONCLUDED = re.compile(  # counts in the last line
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+OTHERWISE = words(  # a sentence with one of these says something else of the number it ends with
+    "not no never cannot nothing none neither nobody hardly unless except if when where whether that",
+    "or either maybe perhaps possibly probably impossible doubtful unknown guess wrong mistake fails",
+    "far other than more less larger smaller twice thrice double triple times minus negative",
+    "opposite reciprocal inverse",
+)
+SAID_OTHERWISE = "|".join([*sorted(OTHERWISE), r"(?:half|third|squared?|cube|root|power)\sof"])
 STATED_START = re.compile(  # what may stand before the answer
-    r"""
-    (?: [\s*_:$`}\]] | \\[(\[]                                   # fillers
+    rf"""
+    (?: [\s*_:$`}}\]] | \\[(\[]                                   # fillers
       | (?:clearly|simply|indeed|therefore|thus|that|just|exactly|approximately|about|equal[ ]to
           |option|choice)\b
-    ){0,20}
-    (?: [a-z]{2}                                                 # "the largest n is"
-        (?: (?!\b(?:not|no|never|if|when|where|whether|that|or)\b|n't) [^0-9,;:\n] ){1,80}?
+    ){{0,20}}
+    (?: (?!(?:{SAID_OTHERWISE})\b) [a-z]{{2}}                       # "the largest n is"
+        (?: (?!\b(?:{SAID_OTHERWISE})\b|n't) [^0-9,;:\n] ){{1,80}}?
         \s(?:is|are|be|was|equals|has|have|needs?|makes?|costs?|takes?|earns?)
         \s(?=[0-9$\\+-]) [$]?
     )?
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-STATED_END = re.compile(  # the end of the sentence, or of what it states
+STATED_END = re.compile(  # the end of the sentence
     r"""
     \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故)
   | (?<=[$*])! | !(?=\s[A-Z][a-z])
-  | [.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$)
-  | \sand[ ](?=(?:we|this|so|thus|hence|is|are|not)\b)
-  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s?                # another clause
-    (?: because | since | which | where | that | as | for[ ]all | in[ ](?:total|all)
-      | when[ ]rounded
-      | (?(bare)(?!)) (?:so|hence|thus|therefore|meaning|giving|making|not|i\.e)
-    )\b
+  | (?<!i\.e)[.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$)
     """,
     re.VERBOSE,
 )
+CLAUSE = re.compile(  # another clause of it: a remark, a reason, or a conclusion
+    r"""
+    \sand[ ](?=(?:we|this|is|are|not)\b)
+  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s?
+    (?: because | since | which | where | that | as | for[ ]all | in[ ](?:total|all)
+      | when[ ]rounded | (?(bare)(?!))not
+    )\b
+  | (?P<conclusion>
+      (?: [,;] | \s[(–-] | \s?— )\s?(?:so|hence|thus|therefore|meaning|giving|making|i\.e)\b
+    | \sand[ ](?=(?:so|thus|hence)\b) )
+    """,
+    re.VERBOSE,
+)
+DENIAL = re.compile(r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't)\b")
 HEDGES = (
     CHANGING
     | MATHEMATICAL
     | words(
-        "or possibly probably either unless except depending assuming though rather other others also"
+        "or possibly probably either unless except depending assuming though rather other others also",
+        "might could larger smaller hundredfold tenfold",
     )
 )
 REMARK = re.compile(  # a number, and words behind it that offer no other answer
     rf"""
     ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
     (?: [,;:!]\s | \s?[—–] | \s-{{1,3}}\s | \s\( )
-    (?!.*\b(?:{"|".join(sorted(HEDGES))}|[b-z])\b) [^0-9\\$=]{{2,200}}\Z
+    (?=.*[A-Za-z]{{3}}|.*[一-鿿]) (?!.*(?:[√π∞α-ω]|\b(?:{"|".join(sorted(HEDGES))}|[b-z])\b))
+    [^0-9\\$=]{{2,200}}\Z
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+NUMBERS = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|\b(?:{'|'.join([*NUMERALS, *TENS])})s?\b|[√π∞α-ω]")
 DOUBT = re.compile(  # what stands before it is asked, or taken back
-    r"[^\n.?!。]{0,200}[?？] | [.!;,\s]{0,3}(?: no[,:.] | (?:or|wait|actually|perhaps|maybe)\b )",
+    r"""
+    [^\n.?!。]{0,200}[?？]
+  | [.!;,\s]{0,3} (?: no[,:.] | (?:or|wait|actually|perhaps|maybe|alternatively)\b
+      | but[ ](?:it|that|this)[ ](?:could|might|may|is[ ]not|isn't)\b | I[ ]am[ ]not[ ]sure\b
+      | (?:that|this|it)[ ](?:is|seems|looks)[ ](?:wrong|incorrect|not)\b | is[ ]it[?] )
+  | [。，]?不对
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+DENIED = re.compile(  # what stands after it is not stated
+    r"""
+    (?: \b(?:wrong|incorrect|false|if|suppose|assume|assuming|unless|whether) | n't[ ]think | not[ ]think
+      | \bnot[ ](?:true|clear)[ ]that | \b(?:none|neither|half|twice|double|square|part)[ ]of
+      | 错误的?
+    )
+    \s{0,2}(?:(?:that|the|this|my|our|its|final|correct)\s{1,2}){0,3}\Z
+    """,
     re.IGNORECASE | re.VERBOSE,
 )
 ECHO = re.compile(  # an instruction; what stands before it is quoted
@@ -262,18 +302,40 @@ FRILLS = "*$_` \t∎" + "".join(map(chr, PICTURES))
 
 def last_stated(text: str, pattern: re.Pattern) -> str | None:
     """What follows the last match of "the answer is", up to the end of its sentence."""
-    start = max((match.end() for match in pattern.finditer(text)), default=None)
-    if start is None or ECHO.search(text, start, start + 1000):
+    *_, last = [None, *pattern.finditer(text)]
+    if last is None or ECHO.search(text, last.end(), last.end() + 1000):
         return None
+    if DENIED.search(text[max(0, last.start() - 60) : last.start()]):
+        return None
+    start = last.end()
     start = STATED_START.match(text, start).end()
     end = STATED_END.search(text, start, start + 2 * MAX_ANSWER)
     if end and DOUBT.match(text, end.start()):
         return None
-    answer = text[start : end.start() if end else start + 2 * MAX_ANSWER].strip(FRILLS)
+    answer = text[start : end.start() if end else start + 2 * MAX_ANSWER]
+    clause = CLAUSE.search(answer)
+    if clause and is_aside(
+        answer[: clause.start()], answer[clause.start() :], clause["conclusion"]
+    ):
+        answer = answer[: clause.start()]
+    answer = answer.strip(FRILLS)
     answer = re.sub(r"(?<=\S)\*\*(?=\s)|(?<=\s)\*\*(?=\S)|`", "", answer)  # emphasis
-    answer = REMARK.sub(r"\1", answer).removesuffix(r"\)")
+    answer = REMARK.sub(r"\1", answer[:600]) if len(answer) <= 600 else answer
+    answer = answer.removesuffix(r"\)")
     answer = answer.removesuffix("}" if answer.count("}") > answer.count("{") else "")
     return LABEL.sub("", answer).strip(FRILLS).rstrip("\\ ") or None
+
+
+def is_aside(answer: str, clause: str, concludes) -> bool:
+    """Whether a clause after an answer offers no other one, and does not take it back.
+
+    >>> is_aside("7", ", so she has 7", True), is_aside("7", ", so 8", True)
+    (True, False)
+    """
+    if DOUBT.match(clause) or DENIAL.search(clause):
+        return False
+    others = set(NUMBERS.findall(clause.lower())) - set(NUMBERS.findall(answer.lower()))
+    return not (concludes and others)
 
 
 CHINESE = re.compile(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extraction import TURNS, extract_answer, opened_thought
+from extraction import TURNS, extract_answer, find_boxes, opened_thought
 from reward import grade
 
 EXTRACTED = [
@@ -297,3 +297,60 @@ def test_chinese_statements_count_where_the_question_or_the_response_is(
 ):
     assert extract_answer(response, question) == expected
     assert grade(response, "9", question).answer == expected
+
+
+NOT_PAID = [  # a hedge, a denial, another answer: 7 is not what any of these states
+    "The answer is 7, so 8",
+    "The answer is 7, i.e. 8",
+    "The answer is 7, meaning eight",
+    "The answer is 7, which is wrong.",
+    "The answer is 7 (millions)",
+    "The answer is 7; thirteen",
+    "The answer is 7 - ab",
+    "The answer is 7 (π)",
+    "The answer is 7. Alternatively, 8.",
+    "The answer is 7. That is wrong.",
+    "The wrong answer is 7",
+    "I don't think the answer is 7",
+    "None of the answers is 7",
+    "Suppose the answer is 7",
+    "错误的答案是7",
+    "答案是7。不对，是8。",
+    "Answer: it cannot be 7",
+    "Answer: Nothing equals 7",
+    "Answer: maybe it is 7",
+    "Answer: Half of it is 7",
+    r"\boxed{8} Or \boxed{7}",
+    r"\boxed{8} 或 \boxed{7}",
+    r"\boxed{8} \mbox{ or } \boxed{7}",
+    r"\boxed{8} and/or \boxed{7}",
+]
+
+
+@pytest.mark.parametrize("response", NOT_PAID)
+def test_a_hedge_a_denial_and_another_answer_are_not_paid(response):
+    assert not grade(response, "7").correct
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is 7, since 3 + 4 = 7.",
+        "The answer is 7, so she has 7 apples.",
+        "Therefore, the answer is 7. I hope it is correct.",
+        "The answer is 7 because nothing else fits.",
+        "Answer: The area of the square is 7.",
+        "Answer: The least such number is 7.",
+        "If n = 3, all is well. Thus the answer is 7.",
+        r"\boxed{8} is what I had first. Then \boxed{7}.",
+    ],
+)
+def test_ordinary_sentences_are_paid(response):
+    assert grade(response, "7").correct
+
+
+def test_a_nest_of_boxes_is_one_box():
+    nest = "\\boxed{" * 3000 + "7" + "}" * 3000
+    (box,) = find_boxes(nest)
+    assert (box.start, box.end) == (0, len(nest))
+    assert find_boxes(r"\boxed{\boxed{5}}, \boxed{6}")[0].content == r"\boxed{5}"
