@@ -49,8 +49,10 @@ from notation import (
     CURRENCIES,
     FUNCTIONS,
     GREEK,
+    GREEK_CAPITALS,
     MAGNITUDES,
     RELATIONS,
+    TENS,
     UNIT_SPELLINGS,
     VALUE_OF_WORD,
     Limit,
@@ -121,18 +123,12 @@ NAME = re.compile(  # or a ratio of two, or a tuple
     rf"{ONE_NAME} (?: : {ONE_NAME})? | \( {ONE_NAME} (?: , {ONE_NAME}){{1,5}} \)", re.VERBOSE
 )
 CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
-    rf"(?i)(?:(?:{'|'.join(sorted(CHANGING))})(?:e?s)?|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
+    rf"(?i)(?:(?:{'|'.join(sorted(CHANGING))})(?:e?s)?|(?:{'|'.join(TENS)})\w*|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
 )
-FUNCTION_NAMES = {"f", "g", "F", "G", r"\Gamma", r"\Phi", r"\zeta", r"\det", r"\dim", r"\deg"}
-FUNCTION_NAMES |= {
-    r"\arg",
-    r"\Re",
-    r"\Im",
-    r"\sgn",
-    r"\erf",
-    r"\coth",
-    r"\sech",
-}  # f(2x) is no 2f(x)
+FUNCTION_NAMES = words(  # f(2x) is no 2f(x); and see is_function
+    r"f g h F G H \Gamma \Phi \zeta \sigma \delta \phi",
+)
+LETTERS = {*GREEK[1], *GREEK_CAPITALS[1], r"\ell", r"\hbar"}  # \lambda(x-1) is a product
 VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
 POLYNOMIAL = {"+", "^", "_", "{", "}", "(", ")", r"\angle", *("\\" + name for name in FUNCTIONS)}
 CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
@@ -174,7 +170,9 @@ def without_remark(tokens: list[str]) -> tuple[list[str], list[str]]:
         return tokens, []
     if not is_remark(remark) or not is_remarked(main, remark):
         return tokens, []
-    return main, [token for token in remark if token[0] != '"'] if CONDITIONS & {*remark} else []
+    if (CONDITIONS | {r"\in"}).isdisjoint(remark):
+        return main, []
+    return main, [token for token in remark if token[0] != '"' and token not in (r"\mathbb", *"{}")]
 
 
 def is_remark(tokens: list[str]) -> bool:
@@ -263,7 +261,7 @@ def read_list(tokens: list[str]) -> tuple | None:
         return as_text(tokens)
     if len(items) == 1:
         return None
-    told = [item for item in items if r"\in" not in item or r"\mathbb" not in item]
+    told = [item for item in items if not {r"\in", r"\mathbb"} <= {*item} or r"\setminus" in item]
     if len(told) == 1:  # k \pi, k \in \mathbb{Z}
         members = [split(item, r"\in")[0] for item in items if item not in told]
         if all(is_name(name) and set(name) <= set(told[0]) for name in members):
@@ -295,7 +293,10 @@ def read_relation(tokens: list[str]) -> tuple | None:
         return as_text(tokens)
     signs = [token for token, level in levels(tokens) if level == 0 and token in RELATIONS]
     if signs[0] == r"\approx" and sides[0] and not is_name(sides[0]):
-        return read(sides[0])  # \sqrt2 \approx 1.41 is exact
+        exact = read(sides[0])  # \sqrt2 \approx 1.41 is exact
+        others = [read(side) for side in sides[1:]]
+        far = [other for other in others if rational(exact, other) and not near(exact[1], other[1])]
+        return as_text(tokens) if far else exact  # 7 \approx 8
     if all(sign in FLIPPED for sign in signs):
         sides, signs = sides[::-1], [FLIPPED[sign] for sign in signs[::-1]]
     names = [is_name(side) for side in sides]
@@ -391,7 +392,11 @@ def read_brackets(tokens: list[str]) -> tuple | None:
         and is_pair_of_integers(tokens[2:-1])
     ):
         return ("tuple", "C()", tuple(map(read, split(tokens[2:-1], ","))))  # a point, or 10 over 3
-    if tokens[0].isupper() and "," in tokens and brackets_around(tokens[1:]) == "()":
+    if (
+        tokens[0] in string.ascii_uppercase
+        and "," in tokens
+        and brackets_around(tokens[1:]) == "()"
+    ):
         return read(tokens[1:])  # P(3,-4)
     return read(inside) if brackets in ("()", "[]") else None
 
@@ -417,7 +422,8 @@ def read_quantity(tokens: list[str]) -> tuple | None:
     try:
         reader = Reader([token for token in tokens if token not in CURRENCIES])
         term = reader.sum()
-        return quantity(term, read_unit(reader.rest(), r"\$" in tokens[:2], has_symbols(term)))
+        money = [CURRENCIES[token] for token in tokens if token in CURRENCIES]
+        return quantity(term, read_unit(reader.rest(), money[:1], has_symbols(term)))
     except OverflowError as error:
         raise Limit from error
     except (ValueError, ArithmeticError):
@@ -430,16 +436,23 @@ def quantity(term, unit: str = "") -> tuple:
     return ("number", value if isinstance(value, Fraction) else term, unit, 0)
 
 
-def read_unit(tokens: list[str], in_dollars: bool, varies: bool) -> str:
+def read_unit(tokens: list[str], money: list[str], varies: bool) -> str:
     """The unit after a number, "" where there is none; ValueError if it is something else."""
     text = " ".join(token for token in tokens if token not in ("{", "}")).replace('"', "")
     for spelling, name in UNIT_SPELLINGS.items():
         text = text.replace(spelling, name)
-    units = [unit_of(word) for word in text.split()] + ["dollar"] * in_dollars
+    units = [unit_of(word) for word in text.split()]
+    units += [] if units[:1] == money else money  # $5 dollars
     counted = [word for word in text.split() if unit_of(word) is None]
     if counted:  # 3 cm long; but the "in" of "in all" is no inch
         units = [unit for unit in units if unit not in (None, "in", "per", "th")]
     parts = [part for word in counted for part in (word, word.rpartition("-")[2])]
+    if not counted and units in (
+        ["square"],
+        ["cubic"],
+        ["K"],
+    ):  # 7平方; a K is a thousand or a kelvin
+        raise ValueError("neither a number nor a quantity")
     if len(counted) > 3 or any(map(CHANGES.fullmatch, parts)):
         raise ValueError("neither a number nor a quantity")
     if counted and varies and not counted[0].startswith("unit"):
@@ -502,6 +515,11 @@ def with_slack(value: tuple, tokens: list[str]) -> tuple:
     if len(digits) < 3 and (len(digits), len(decimals), stated[3], stated[4]) != (2, 2, None, None):
         return value
     return (*value[:3], float(unit_of_last / 2))
+
+
+def near(exact: Fraction, rounded_: Fraction) -> bool:
+    """Whether a number may be rounded to another: 22/7 to 3, but not 7 to 8."""
+    return abs(exact - rounded_) * 20 <= max(abs(exact), abs(rounded_))
 
 
 def between(a: tuple, b: tuple) -> tuple | None:
@@ -704,6 +722,8 @@ class Reader:
                     break  # a unit
                 base = ("*", base, ("/", (r"\pi",), Fraction(180)))
             elif self.take() == "!":
+                if self.peek() == "!":
+                    raise ValueError("3!! is no (3!)!")
                 base = ("!", base)
             else:
                 base = ("^", base, self.factor())
@@ -763,6 +783,8 @@ class Reader:
         self.in_function = outside
         if exponent == signed("-", Fraction(1)) and "arc" + name in FUNCTIONS:
             return ("arc" + name, argument)
+        if base is not None and name != "log":
+            raise ValueError("only a logarithm has a base")
         term = (name, argument) if base is None else ("/", ("log", argument), ("log", base))
         return term if exponent is None else ("^", term, exponent)
 
@@ -780,7 +802,9 @@ class Reader:
         while self.peek() in ("_", "'", '"base'):
             sign = self.take()
             name += "'" if sign == "'" else "_" + self.name()
-        if name.rstrip("'") in FUNCTION_NAMES and self.peek() == "(":
+        if name in FUNCTION_NAMES and self.rest()[:6] == [*"^{-1}", "("]:
+            name, self.at = name + "^-1", self.at + 5
+        if self.peek() == "(" and is_function(name, self.rest()[1:2]):
             return (name, self.atom())
         inside = self.tokens[self.at + 1 : self.at + 2]
         is_value = "0" in inside or name not in VARIABLES
@@ -789,7 +813,7 @@ class Reader:
             and inside[0].isdigit()
             and is_value
         ):
-            name += self.name()  # I(0) and f(3) are no products, x(3) is
+            name += f"({self.name()})"  # I(0) and f(3) are no products, x(3) is
         return (name, *argument) if argument else ("symbol", name)
 
     def name(self) -> str:
@@ -801,6 +825,18 @@ class Reader:
             text += "" if token in ("{", "}", "(", ")", '"base') else digits_of(token)
             if depth <= 0:
                 return text
+
+
+def is_function(name: str, first: list[str]) -> bool:
+    """Whether a name before a bracket is no factor: f, f', J_0, an unknown command, the step u(t)."""
+    base = name.rstrip("'").split("_")[0].removesuffix("^-1")
+    if base in FUNCTION_NAMES or (base in "JY" and "_" in name):
+        return True
+    if base in ("u", r"\theta"):
+        return first == ["t"]
+    if base == "P":  # of events; P(1+r) is a product
+        return first[0] in string.ascii_uppercase
+    return base[0] == "\\" and base not in LETTERS
 
 
 def written_out(name: str, operand):
@@ -893,6 +929,8 @@ class Evaluation:
         numbers = [self.value(part) for part in parts]
         if name in ROUNDED and has_symbols(term):
             name = name + " of what varies"
+        elif name in ROUNDED and isinstance(numbers[0], complex):
+            numbers = [in_more_digits(parts[0], numbers[0])]
         if name not in self.operators:
             return pseudo_random(" ".join([name, *map(canonical, numbers)]))
         value = self.operators[name](*numbers)
@@ -1020,6 +1058,14 @@ def rational_power(a, b: Fraction) -> Fraction | None:
     return None
 
 
+def in_more_digits(term, value: complex):
+    """A constant that is to be rounded, with 100 digits behind the point where it has them."""
+    try:
+        return evaluation(term, 0, min(MAX_PRECISION, 100 + 2 * magnitude(value))).result
+    except TypeError:
+        return value
+
+
 def modulus(a):
     return abs(a) if isinstance(a, Fraction) else type(a)(abs(a))
 
@@ -1031,7 +1077,7 @@ def rounded(a, to_integer):
     real = a if isinstance(a, Fraction) else a.real
     near = round(real)
     is_integer = not isinstance(a, Fraction) and abs(real - near) < (
-        1e-9 if isinstance(a, complex) else 1e-20
+        1e-9 if isinstance(a, complex) else Decimal("1e-45")
     )
     return Fraction(near if is_integer else to_integer(real))
 
@@ -1111,9 +1157,12 @@ def same_number(x, y, slack: float = 0) -> bool:
 
 def close(p, q, slack: float = 0) -> bool:
     """Whether two numbers agree: exactly if they are rational, else relative to TOLERANCE."""
+    is_exact = isinstance(p, Fraction) and isinstance(q, Fraction)
+    if is_exact and p.denominator == q.denominator == 1:  # 1.23 * 10^8 is not 123456789
+        return p == q
     if slack and abs(p - q) <= slack * (1 + 1e-9):
         return True
-    if isinstance(p, Fraction) and isinstance(q, Fraction):
+    if is_exact:
         return p == q
     return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
 

@@ -57,7 +57,16 @@ TURNS = (  # how the sign of a turn begins; what follows one was written by some
     *("<|im_", "<|end", "<|eo", "<|start", "<|return|>", "<|call|>", "<|turn>", "<turn|>", "<eos>"),
     *("<|user|>", "<|human|>", "<|system|>", "<|assistant|>", "<|END_OF_TURN", "<|START_OF_TURN"),
     *("<start_of_turn>", "<end_of_turn>", "<｜end", "<｜begin", "<｜User", "<｜Assistant", "</s>"),
-    *("[INST]", "[/INST]", "### Instruction", "\nUser:", "\nHuman:"),
+    *(
+        "[INST]",
+        "[/INST]",
+        "### Instruction",
+        "### User",
+        "\nUser:",
+        "\nuser:",
+        "\nHuman:",
+        "**User:**",
+    ),
 )
 OPENING = re.compile(  # of the assistant's own turn
     r"""
@@ -71,12 +80,12 @@ OPENING = re.compile(  # of the assistant's own turn
 )
 THOUGHT = re.compile(  # a tag, with a group if it closes
     r"""
-    (?=[<\[◁][|/]{0,2}(?i:th|re|be|st|se|en|ch))                  # how any of them begins
+    (?=[<\[◁][|/ ]{0,3}(?i:th|re|be|st|se|en|ch))                  # how any of them begins
     (?: \[(/)?THINK\]
-      | [<◁]\|?
+      | [<◁][ ]?\|?
         (?i: (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
              (?:think|thought|reason)\w{0,20} )
-        \|?[>▷]
+        [ ]?\|?[>▷]
       | <\|channel>[a-z]{0,20} | (<channel\|>)
       | (?:<\|end\|>\s{0,3}<\|start\|>assistant)?                # all channels but the final one
         <\|channel\|>(final)?[^<]{0,60}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>

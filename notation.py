@@ -55,6 +55,7 @@ SIGNS = {  # a character that is not ASCII, and what it becomes
     "ℝ": r"\reals", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
     "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "∠": r"\angle",
     "△": r"\triangle", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "°": r"^\circ",
+    "£": r"\pounds", "€": r"\euro", "¥": r"\yuan", "₹": r"\rupee",
     **dict.fromkeys("’′", "'"), "″": "''", "µ": r"\mu", "ϕ": r"\phi", "ϵ": r"\epsilon",
     **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f", r"\,"),
     **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\ufe0f", ""),
@@ -69,7 +70,7 @@ GREEK_CAPITALS = "ΓΔΘΛΞΠΣΦΨΩ", words_in_order(
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni"
 SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₐₑₓₖₘₙ", "0123456789+-()aexkmn"
 VULGAR_FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
-IGNORED_SIGNS = '€£¥₹"`“”'
+IGNORED_SIGNS = '"`“”'
 ALIASES = by_spelling({  # one token, and its other spellings
     "*": r"\cdot \times", "/": r"\div", "%": r"\%", ",": ";", ":": r"\colon", "'": r"\prime",
     "(": r"\langle", "[": r"\lbrack", r"\{": r"\lbrace", "|": r"\vert \lvert \rvert \mid",
@@ -81,7 +82,7 @@ ALIASES = by_spelling({  # one token, and its other spellings
     r"\overline": r"\bar", r"\vec": r"\overrightarrow", "i": r"\imath", r"\mod": r"\pmod \bmod",
     r"\phi": r"\varphi", r"\epsilon": r"\varepsilon", r"\theta": r"\vartheta", r"\rho": r"\varrho",
     r"\sigma": r"\varsigma", r"\cup": r"\bigcup", r"\ldots": r"\dots \cdots",
-    r"\$": r"\textdollar \mathdollar \pounds",
+    r"\$": r"\textdollar \mathdollar",
 })
 CLUTTER = words(  # tokens that say nothing: spacing, the frame of a formula, sizes, fonts
     r"\, \; \: \! \/ \quad \qquad ~",
@@ -106,7 +107,7 @@ MATHEMATICAL = {  # no words, though they are spelled with letters
 }
 
 UNITS = {  # the name of a unit, and its other spellings; capitals and a final s do not matter
-    "dollar": r"\$", "cent": "", "euro": "", "%": "percent pct percentage",
+    "dollar": r"\$", "cent": "", "euro": "", "rupee": "", "yuan": "元", "jiao": "角", "fen": "分", "%": "percent pct percentage",
     "degree": r"\circ", "rad": "radian",
     "m": "meter metre", "cm": "centimeter", "mm": "millimeter", "km": "kilometer",
     "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile",
@@ -121,11 +122,17 @@ UNITS = {  # the name of a unit, and its other spellings; capitals and a final s
 UNITS = by_spelling(UNITS) | {name: name for name in UNITS}
 SI = re.compile(r"[kMGTmnpc]?(?:[gsJWNVAKTFCl]|m|Hz|eV|Pa|mol)")  # and units with these prefixes
 UNIT_SPELLINGS = {  # of several tokens, and what they become
+    "平方": " square ", "立方": " cubic ", "厘米": " cm ", "毫米": " mm ", "千米": " km ", "公里": " km ",
+    "米": " m ", "小时": " hr ", "分钟": " min ", "秒": " s ", "千克": " kg ", "公斤": " kg ", "克": " g ",
+    "升": " L ", "元": " yuan ", "天": " day ", "年": " year ", "月": " month ", "岁": " year ", "度": " degree ",
     "^ 2": "square", "^ 3": "cubic", "^ - 1": "per", "^ - 2": "per square", r"^ \circ": "degree",
     "mph": "mi per hr", "* ": "",
 }
-COUNTERS = "元个人种天只次本条张件名岁年月米度克块组分秒厘公里小时斤平方立"  # 31个, 12厘米
-CURRENCIES = {r"\$", '"Rs', '"USD', '"INR', '"EUR', '"GBP'}
+COUNTERS = "个人种只次本条张件名块组"  # 31个
+CURRENCIES = {  # and what it is a unit of; a pound is one of money and one of weight
+    r"\$": "dollar", '"USD': "dollar", r"\rupee": "rupee", '"Rs': "rupee", '"INR': "rupee",
+    r"\euro": "euro", '"EUR': "euro", r"\pounds": "lb", '"GBP': "lb", r"\yuan": "yuan",
+}
 CHANGING = words(  # a word after a number is what was counted (6 apples), but these change it
     "dozen hundred thousand million billion trillion lakh crore tens K M k mil mn bn gross score",
     "dozens hundreds thousands millions billions trillions quadrillion fold triple twice double",
@@ -176,6 +183,7 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("{,", r"(?<=[0-9])\\text\{,\}(?=[0-9])", "{,}"),
     ("{.}", r"(?<=[0-9])\{\.\}(?=[0-9])", "."),
     (".(", r"(?<=[0-9])\.\(([0-9]+)\)", r".\\overline{\1}"),  # 0.(3)
+    (".", r"(?<![0-9])([0-9]*\.[0-9]+)\(([0-9]+)\)", r"\1\\overline{\2}"),  # 0.1(6)
     ("}", r"\{\s?([-+:=<>])\s?\}", r"\1"),
     ("}", r"(?<![A-Za-z])\{\s?([A-Za-z]|\\[A-Za-z]+)\s?\}(?=\s?_)", r"\1"),  # {x}_{1}
     ("C", r"(?<![A-Za-z0-9])([1-9][0-9]{0,2})C([1-9][0-9]{0,2})(?![0-9A-Za-z_])", r"\\binom{\1}{\2} "),
@@ -189,9 +197,10 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("nswer", r"(?i)^\s*(?:final )?answer\s?:", ""),
     ("^", r"(?<=[0-9])\s?\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?o\s?\}{0,2}(?![A-Za-z])", r"^\\circ "),
     ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
+    ("=", r"=\s?/\s?=|[?~]\s?=|\\(?:stackrel|overset)\s?\{[^{}=]*\?\}\s?\{=\}", r"\\ne "),  # doubtful
     ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
     ("\\", r"(?<![\\\s])[\\\s]*\\\s*$", ""),
-    (r"\not", r"\\not\s?=", r"\\ne "),
+    (r"\not", r"\\not(?:\s|\\[,;:! ])*=", r"\\ne "),
     ("color", r"\\(?:text)?color(?:box)?\s?\{[^{}]*\}", ""),
     ("phantom", r"\\[vh]?phantom\s?\{[^{}]*\}", ""),
     (r"\left", r"\\(?:left|right)\s?\.", ""),

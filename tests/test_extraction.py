@@ -320,6 +320,8 @@ NOT_PAID = [  # a hedge, a denial, another answer: 7 is not what any of these st
     "Answer: Nothing equals 7",
     "Answer: maybe it is 7",
     "Answer: Half of it is 7",
+    r"< think >The answer is \boxed{7}",
+    "I see.\nuser: and?\nThe answer is 7",
     r"\boxed{8} Or \boxed{7}",
     r"\boxed{8} 或 \boxed{7}",
     r"\boxed{8} \mbox{ or } \boxed{7}",
