@@ -841,8 +841,9 @@ def is_function(name: str, first: list[str]) -> bool:
 
 def written_out(name: str, operand):
     r"""\sum_{k=1}^{3} k^2 as 1 + 4 + 9, if the bounds are integers and it is short."""
-    bounds = SHORT_SUM.fullmatch(name)
-    first, last = map(int, bounds.groups()[2:]) if bounds else (0, -1)
+    if not (bounds := SHORT_SUM.fullmatch(name)):
+        return (name, operand)
+    first, last = map(int, bounds.groups()[2:])
     count = last - first + 1
     if not 0 < count * size(operand) <= MAX_SUM or mentions(operand, bounds[2]):
         return (name, operand)
@@ -983,8 +984,8 @@ def pseudo_random(name: str, point: int = 0) -> Fraction:
 
     At point 0 all are positive. At the next six the signs of a letter spell its number in the
     alphabet, and its parities another: so no letter is always positive, no two always have one
-    sign, and (-1)^n, of a numerator n over an odd number, tells them apart. Then they are positive
-    and larger, for the logarithm of x - 10.
+    sign, and (-1)^n, of a numerator n over an odd number, tells them apart. At the fifth, between 1.7
+    and 3.7, cosines are negative. Then all are positive and larger, for the logarithm of x - 10.
     """
     text = f"{point} {name}".encode("utf-8", "replace")
     code = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
@@ -992,7 +993,7 @@ def pseudo_random(name: str, point: int = 0) -> Fraction:
     number = number or 1 + sum(text[2:]) % 62
     bits = (number, number * 37 % 63) if 0 < point < GOOD else (0, 0)
     is_negative, is_odd = (x >> (point - 1) & 1 for x in bits) if point else (0, 0)
-    numerator = 300 + code % 1000 * 2 + is_odd
+    numerator = (1700 if point == 5 else 300) + code % 1000 * 2 + is_odd
     denominator = (1009, 1009, 101, 10007)[point % 4] if point < GOOD else 101
     return Fraction(-numerator if is_negative else numerator, denominator)
 
@@ -1112,7 +1113,8 @@ ROUNDED = (r"\lfloor", r"\lceil")  # computed for constants; at sampled points t
 
 def evaluation(term, point: int, digits: int = 0) -> Evaluation:
     """A term at a point, as a float or in some digits; the number is its `result`."""
-    known = WORK.get().known
+    call = WORK.get()
+    known = call.known
     if (term, point, digits) not in known:
         found = Evaluation(point, precise if digits else cmath)
         try:
@@ -1122,7 +1124,10 @@ def evaluation(term, point: int, digits: int = 0) -> Evaluation:
             found = error
         known[term, point, digits] = found
     if isinstance(found := known[term, point, digits], Exception):
-        raise found
+        call.done += SHORT**2  # to raise takes time too
+        if call.done > MAX_WORK:
+            raise Limit
+        raise found.with_traceback(None)
     return found
 
 
@@ -1315,20 +1320,34 @@ def same_by_name(a: tuple, b: tuple) -> bool | None:
     one, other = assignments(a), assignments(b)
     if one and other:
         return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    named, unnamed = (one, b) if one else (other, a)
+    named, unnamed, naming = (one, b, a) if one else (other, a, b)
     if named and unnamed[0] == "list":
         return are_values_of(unnamed[1], named)
-    if named and unnamed[:2] == ("tuple", "()") and "list" in (a[0], b[0]):
+    if named and unnamed[:2] == ("tuple", "()") and (naming[0] == "list" or runs_back(named)):
         return are_values_of(unnamed[2], named)
     return None
+
+
+def runs_back(named: dict) -> bool:
+    """Whether the names of (y, x) = (3, 4) are neighbours in the alphabet, backwards; (m, b) are not."""
+    letters = "".join(map(show, named))
+    return letters[::-1] in string.ascii_lowercase
 
 
 def are_values_of(items: tuple, named: dict) -> bool:
     """Whether (3, 4) or 3, 4 are the values of y = 4, x = 3: in the order of the alphabet."""
     names = list(named)
-    if all(re.fullmatch("[A-Za-z](_.*)?", show(name)) for name in names):
-        names.sort(key=show)
+    if None not in (places := [place_of(show(name)) for name in names]):
+        names = [name for _, name in sorted(zip(places, names))]
     return in_order(tuple(named[name] for name in names), items)
+
+
+def place_of(name: str) -> tuple | None:
+    """Where a letter, with or without an index, is in the alphabet; B is before c, x_2 before x_10."""
+    letter, _, index = name.partition("_")
+    if letter in GREEK[1]:
+        return 1, GREEK[1].index(letter), len(index), index
+    return (0, ord(letter.lower()), len(index), index) if re.fullmatch("[A-Za-z]", letter) else None
 
 
 def in_order(a: tuple, b: tuple) -> bool:

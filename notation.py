@@ -138,7 +138,7 @@ CHANGING = words(  # a word after a number is what was counted (6 apples), but t
     "dozens hundreds thousands millions billions trillions quadrillion fold triple twice double",
     "reciprocal negated inverse opposite binary minimum maximum fewer cannot never invalid unless",
     "quintillion sextillion googol myriad mio tn upwards up unknown neither excluded doubtful could",
-    "tripled thrice octal hex impossible unsure guess probably possibly except nines tens point",
+    "whole tripled thrice octal hex impossible unsure guess probably possibly except nines tens point",
     "thirty forty fifty sixty seventy eighty ninety thirteen fourteen fifteen",
     "half halves third thirds quarter squared cubed doubled halved root factorial mod",
     "plus minus negative times divided over base than more less most least below",

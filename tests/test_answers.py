@@ -315,6 +315,9 @@ EQUAL = [
     ("1e-5", "10^{-5}"),
     # rounded to three digits, or to two behind the point
     (r"2k\pi, k\in\mathbb{Z}", r"2k\pi, k \in Z"),
+    ("(m,b)=(3,4)", "(3,4)"),
+    ("(x,y)=(3,4)", "(3,4)"),
+    ("x_2=1, x_{10}=2", "(1,2)"),
     (r"2k\pi, k\in\mathbb{Z}", r"2k\pi"),
     ("12厘米", "12 cm"),
     ("7平方厘米", r"7\text{ cm}^2"),
@@ -1242,6 +1245,13 @@ ATTACKED = [  # paid once, and wrong or noncommittal
     ("0.1(6)", "0.6"),
     ("x ?= 7", "7"),
     (r"x\not\,=7", "7"),
+    (",".join(f"x/0+{n}" for n in range(64)), ",".join(f"x/0+{n}" for n in reversed(range(64)))),
+    (r"\int" * 300 + "x", "x"),
+    (r"\sqrt{1-\sin^2 u}", r"\cos u"),
+    ("(y,x)=(3,4)", "(3,4)"),
+    ("B=1, a=2", "(1,2)"),
+    (r"\beta=1,\alpha=2", "(1,2)"),
+    ("x_{10}=1,x_2=2", "(1,2)"),
 ]
 
 
