@@ -11,7 +11,7 @@ All work is bounded, and nothing is run.
 
 What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3,
 unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. That takes three
-significant digits, or two behind the point; \approx 1 is 1. Roots, pi, e, i and functions are
+significant digits, or two behind the point; \approx 1 is 1, and no integer is another. Roots, pi, e, i and functions are
 complex numbers, and constants must agree to 45 digits of the smallest that is computed: e^40/2 is
 not (e^40-1)/2. An expression with variables is sampled at POINTS pseudo-random points, the same for
 the same name, some of them negative, as floats that agree to TOLERANCE, relative, and at one point
@@ -44,24 +44,27 @@ from fractions import Fraction
 
 import precise
 from notation import (
-    CHANGING,
-    COUNTERS,
+    ARTICLES,
+    CHANGES,
     CURRENCIES,
+    DENIALS,
     FUNCTIONS,
     GREEK,
-    GREEK_CAPITALS,
     MAGNITUDES,
+    OPTION,
     RELATIONS,
-    TENS,
+    REMARK_WORDS,
+    REMARKING,
     UNIT_SPELLINGS,
     VALUE_OF_WORD,
     Limit,
+    begins_value,
     brackets_around,
+    is_function,
     levels,
     split,
     tokenize,
     unit_of,
-    words,
 )
 
 # All work is bounded here, so that no text, however hostile, can hang or crash a training run.
@@ -101,16 +104,8 @@ WORK = contextvars.ContextVar("WORK")  # each thread that grades has its own
 
 # fmt: off
 FLIPPED = {">": "<", r"\ge": r"\le"}  # a > b is b < a
-REMARKING = {'"for', '"where', '"with', r"\forall"}  # with which a remark on the variables begins
-REMARK_WORDS = words(
-    "all any every each some both real positive negative nonnegative non-negative nonzero non-zero",
-    "natural rational integer integers number numbers constant constants arbitrary value values",
-    "of is are a an the",
-)
+SAID = {'"positive': ">", '"negative': "<", '"nonnegative': r"\ge", '"nonzero': r"\ne"}
 CONDITIONS = {"<", ">", r"\le", r"\ge", r"\ne"}
-DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
-ARTICLES = ('"a', '"an', '"the')
-OPTION = ('"option', '"Option', '"choice', '"Choice')
 # fmt: on
 LINE = (("infinity", True), ("infinity", False))  # the ends of the real line
 ONE_NAME = r"""
@@ -122,13 +117,6 @@ ONE_NAME = r"""
 NAME = re.compile(  # or a ratio of two, or a tuple
     rf"{ONE_NAME} (?: : {ONE_NAME})? | \( {ONE_NAME} (?: , {ONE_NAME}){{1,5}} \)", re.VERBOSE
 )
-CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
-    rf"(?i)(?:(?:{'|'.join(sorted(CHANGING))})(?:e?s)?|(?:{'|'.join(TENS)})\w*|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*)"
-)
-FUNCTION_NAMES = words(  # f(2x) is no 2f(x); and see is_function
-    r"f g h F G H \Gamma \Phi \zeta \sigma \delta \phi",
-)
-LETTERS = {*GREEK[1], *GREEK_CAPITALS[1], r"\ell", r"\hbar"}  # \lambda(x-1) is a product
 VARIABLES = set("abcdkmnrstuvwxyz")  # x(3) is 3x, but f(3), P(3) and x(0) are values of functions
 POLYNOMIAL = {"+", "^", "_", "{", "}", "(", ")", r"\angle", *("\\" + name for name in FUNCTIONS)}
 CALCULATED = {"-", "*", "/", r"\sqrt", "!"}  # x - y = 7 does not say what x is
@@ -171,7 +159,9 @@ def without_remark(tokens: list[str]) -> tuple[list[str], list[str]]:
     if not is_remark(remark) or not is_remarked(main, remark):
         return tokens, []
     if (CONDITIONS | {r"\in"}).isdisjoint(remark):
-        return main, []
+        said = [SAID[token] for token in remark if token in SAID]
+        named = [token for token in map(unquoted, remark) if len(token) == 1]
+        return main, [*named[:1], said[0], "0"] if said else []
     return main, [token for token in remark if token[0] != '"' and token not in (r"\mathbb", *"{}")]
 
 
@@ -447,11 +437,8 @@ def read_unit(tokens: list[str], money: list[str], varies: bool) -> str:
     if counted:  # 3 cm long; but the "in" of "in all" is no inch
         units = [unit for unit in units if unit not in (None, "in", "per", "th")]
     parts = [part for word in counted for part in (word, word.rpartition("-")[2])]
-    if not counted and units in (
-        ["square"],
-        ["cubic"],
-        ["K"],
-    ):  # 7平方; a K is a thousand or a kelvin
+    is_power = units in (["square"], ["cubic"]) and not counted  # 7平方
+    if is_power or not {"K", "M"}.isdisjoint(text.split()):  # a K is a thousand or a kelvin
         raise ValueError("neither a number nor a quantity")
     if len(counted) > 3 or any(map(CHANGES.fullmatch, parts)):
         raise ValueError("neither a number nor a quantity")
@@ -616,10 +603,6 @@ CONSTANTS = (r"\pi", "e", "i")
 BOUNDED = (r"\sum", r"\prod", r"\int", r"\iint", r"\oint", r"\lim", r"\max", r"\min")
 SHORT_SUM = re.compile(r"\\(sum|prod)_([a-z])=(-?[0-9]{1,4})\^(-?[0-9]{1,4})")
 ACCENTS = (r"\hat", r"\vec", r"\dot", r"\ddot", r"\tilde", r"\overline")
-NO_VALUE = words(  # with which no value begins; any other command is a variable or an operator
-    r"\begin \end \\ \{ \} \cup \cap \setminus \pm \mp \circ \mod \ldots \% \$ \|",
-    r"\infty \emptyset \reals \rfloor \rceil", *RELATIONS,
-)
 # fmt: on
 
 
@@ -804,7 +787,8 @@ class Reader:
             name += "'" if sign == "'" else "_" + self.name()
         if name in FUNCTION_NAMES and self.rest()[:6] == [*"^{-1}", "("]:
             name, self.at = name + "^-1", self.at + 5
-        if self.peek() == "(" and is_function(name, self.rest()[1:2]):
+        inside = itertools.takewhile(lambda token: token != ")", self.rest()[1:])
+        if self.peek() == "(" and is_function(name, list(inside)):
             return (name, self.atom())
         inside = self.tokens[self.at + 1 : self.at + 2]
         is_value = "0" in inside or name not in VARIABLES
@@ -825,18 +809,6 @@ class Reader:
             text += "" if token in ("{", "}", "(", ")", '"base') else digits_of(token)
             if depth <= 0:
                 return text
-
-
-def is_function(name: str, first: list[str]) -> bool:
-    """Whether a name before a bracket is no factor: f, f', J_0, an unknown command, the step u(t)."""
-    base = name.rstrip("'").split("_")[0].removesuffix("^-1")
-    if base in FUNCTION_NAMES or (base in "JY" and "_" in name):
-        return True
-    if base in ("u", r"\theta"):
-        return first == ["t"]
-    if base == "P":  # of events; P(1+r) is a product
-        return first[0] in string.ascii_uppercase
-    return base[0] == "\\" and base not in LETTERS
 
 
 def written_out(name: str, operand):
@@ -881,13 +853,6 @@ def digits_of(token: str) -> str:
 def signed(sign: str, term):
     """-term as the product (-1) term."""
     return ("*", Fraction(-1), term) if sign == "-" else term
-
-
-def begins_value(token: str) -> bool:
-    """Whether it is a variable, a bracket, or a command that stands for something."""
-    if len(token) == 1:
-        return token in string.ascii_letters or token in ("(", "[", "{")
-    return token[:1] == "\\" and token[1:].isalpha() and token not in NO_VALUE
 
 
 def decimal(token: str) -> Fraction:

@@ -16,6 +16,7 @@ no formula; in 2e-1, and beside another e, it is Euler's number.
 
 import functools
 import re
+import string
 import unicodedata
 
 MAX_ANSWER = 2_000  # characters
@@ -55,7 +56,7 @@ SIGNS = {  # a character that is not ASCII, and what it becomes
     "ℝ": r"\reals", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
     "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "∠": r"\angle",
     "△": r"\triangle", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "°": r"^\circ",
-    "£": r"\pounds", "€": r"\euro", "¥": r"\yuan", "₹": r"\rupee",
+    "£": r"\pounds", "€": r"\euro", **dict.fromkeys("¥￥", r"\yuan"), "₹": r"\rupee",
     **dict.fromkeys("’′", "'"), "″": "''", "µ": r"\mu", "ϕ": r"\phi", "ϵ": r"\epsilon",
     **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f", r"\,"),
     **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\ufe0f", ""),
@@ -160,6 +161,24 @@ SEPARATORS = {  # words that are signs
     "and": ",", "or": ",", "/": '"per', "或": ",", "或者": ",", "和": ",", "与": ",", "及": ",",
     **dict.fromkeys(("approximately", "approx", "about", "roughly"), r"\approx"),
 }
+REMARKING = {'"for', '"where', '"with', r"\forall"}  # with which a remark on the variables begins
+REMARK_WORDS = words(
+    "all any every each some both real positive negative nonnegative non-negative nonzero non-zero",
+    "natural rational integer integers number numbers constant constants arbitrary value values",
+    "of is are a an the",
+)
+DENIALS = {'"is', '"not', '"wrong', '"false', '"incorrect', '"no'}
+ARTICLES = ('"a', '"an', '"the')
+OPTION = ('"option', '"Option', '"choice', '"Choice')
+FUNCTION_NAMES = words(r"f g F G \Gamma \Phi \zeta")  # f(2x) is no 2f(x)
+SOMETIMES_FUNCTIONS = {  # where one of these letters is in the bracket; h(a+b) is a product
+    "h": "xt", "H": "xt", r"\delta": "xt", "u": "t", r"\theta": "t", r"\phi": "np", r"\sigma": "np",
+}
+LETTERS = {*GREEK[1], *GREEK_CAPITALS[1], r"\ell", r"\hbar"}  # other commands before ( are functions
+NO_VALUE = words(  # with which no value begins; any other command is a variable or an operator
+    r"\begin \end \\ \{ \} \cup \cap \setminus \pm \mp \circ \mod \ldots \% \$ \|",
+    r"\infty \emptyset \reals \rfloor \rceil", *RELATIONS,
+)
 SHORT_WORDS = {  # of two or three letters that are no product of variables
     *UNITS, *CHANGING, *words("an the for all any Rs USD INR EUR GBP"),
 }
@@ -218,6 +237,10 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     (r"\\[", r"(?<=\\\\)\[[0-9.a-z]{1,9}\]", ""),
 )
 # fmt: on
+CHANGES = re.compile(  # and so do 18 nineteen, 18 tenths, and what is no word
+    rf"(?i)(?:{'|'.join(sorted(CHANGING))})(?:e?s)?|(?:{'|'.join(TENS)})\w*"
+    rf"|\w+(?:teen|[a-z]ths?|fifths?)|.*[^a-z{COUNTERS}-].*"
+)
 
 
 # ---- Tokens: text -> list of tokens --------------------------------------------------------------
@@ -389,6 +412,25 @@ def spell(letters: str) -> list[str]:
     known = letters in SHORT_WORDS or letters.lower() in SHORT_WORDS
     is_word = len(letters) > 3 or (len(letters) > 1 and known)
     return ['"' + letters] if is_word else list(letters)
+
+
+def begins_value(token: str) -> bool:
+    """Whether it is a variable, a bracket, or a command that stands for something."""
+    if len(token) == 1:
+        return token in string.ascii_letters or token in ("(", "[", "{")
+    return token[:1] == "\\" and token[1:].isalpha() and token not in NO_VALUE
+
+
+def is_function(name: str, inside: list[str]) -> bool:
+    """Whether a name before a bracket is no factor: f, f', J_0, an unknown command, h of x."""
+    base = name.rstrip("'").split("_")[0].removesuffix("^-1")
+    if base in FUNCTION_NAMES or (base in "JY" and "_" in name):
+        return True
+    if base == "P":  # of events; P(1+r) is a product
+        return "".join(inside[:1]) in {*string.ascii_uppercase}
+    if base in SOMETIMES_FUNCTIONS:
+        return not set(SOMETIMES_FUNCTIONS[base]).isdisjoint(inside)
+    return base[0] == "\\" and base not in LETTERS
 
 
 def unit_of(word: str) -> str | None:

@@ -316,6 +316,11 @@ EQUAL = [
     # rounded to three digits, or to two behind the point
     (r"2k\pi, k\in\mathbb{Z}", r"2k\pi, k \in Z"),
     ("(m,b)=(3,4)", "(3,4)"),
+    ("f(x)=cx, c > 0", r"f(x)=cx \text{ for positive } c"),
+    ("f(x)=cx", r"f(x)=cx \text{ for positive } c"),
+    ("h(a+b)/2", r"\frac{ha+hb}{2}"),
+    ("￥5", "5元"),
+    ("16千米", "16"),
     ("(x,y)=(3,4)", "(3,4)"),
     ("x_2=1, x_{10}=2", "(1,2)"),
     (r"2k\pi, k\in\mathbb{Z}", r"2k\pi"),
@@ -1250,6 +1255,11 @@ ATTACKED = [  # paid once, and wrong or noncommittal
     (r"\sqrt{1-\sin^2 u}", r"\cos u"),
     ("(y,x)=(3,4)", "(3,4)"),
     ("B=1, a=2", "(1,2)"),
+    (r"f(x)=cx \text{ for positive } c", r"f(x)=cx \text{ for negative } c"),
+    ("f(x)=cx, c > 0", r"f(x)=cx \text{ for negative } c"),
+    (r"5 \text{ M}", "5"),
+    ("h(2x)", "2h(x)"),
+    (r"\phi(p^2)", r"p\phi(p)"),
     (r"\beta=1,\alpha=2", "(1,2)"),
     ("x_{10}=1,x_2=2", "(1,2)"),
 ]
