@@ -11,15 +11,15 @@ All work is bounded, and nothing is run.
 
 What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does not equal 1/3,
 unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. That takes three
-significant digits, or two behind the point; \approx 1 is 1, and no integer is another. Roots, pi, e, i and functions are
-complex numbers, and constants must agree to 45 digits of the smallest that is computed: e^40/2 is
-not (e^40-1)/2. An expression with variables is sampled at POINTS pseudo-random points, the same for
-the same name, some of them negative, as floats that agree to TOLERANCE, relative, and at one point
-in all digits; where a root or a logarithm leaves the real line or a denominator is 0, another point
-decides, and one disagreement at a good point is a disagreement. A sum with short integer bounds is
-written out; an operator it does not know (\int, \gcd, \vec, other sums) is a pseudo-random function
-of what it is applied to. Lists and sets have no order; tuples and intervals do, and their brackets
-matter. Equations may differ by a constant factor.
+significant digits, or two behind the point; \approx 1 is 1, and no integer is another. Roots, pi,
+e, i and functions are complex numbers, and constants must agree to 45 digits of the smallest that
+is computed: e^40/2 is not (e^40-1)/2. An expression with variables is sampled at POINTS pseudo-
+random points, the same for the same name, some of them negative, as floats that agree to TOLERANCE,
+relative, and at one point in all digits; where a root or a logarithm leaves the real line or a
+denominator is 0, another point decides, and one disagreement at a good point is a disagreement. A
+sum with short integer bounds is written out; an operator it does not know (\int, \gcd, \vec, other
+sums) is a pseudo-random function of what it is applied to. Lists and sets have no order; tuples and
+intervals do, and their brackets matter. Equations may differ by a constant factor.
 
 Conventions. 1/2x is (1/2)x, x(3) is 3x but f(3) is a value of f, \log without a base is natural,
 204_5 equals only itself. A unit, a currency or a % may be left out but not contradicted: 3 cm
@@ -48,6 +48,7 @@ from notation import (
     CHANGES,
     CURRENCIES,
     DENIALS,
+    FUNCTION_NAMES,
     FUNCTIONS,
     GREEK,
     MAGNITUDES,
