@@ -13,13 +13,14 @@ What is equal. A number is exact while it is rational: 0.5 equals 1/2, 0.33 does
 unless the 0.33 is written as rounded: \approx 0.33 equals what rounds to it. That takes three
 significant digits, or two behind the point; \approx 1 is 1, and no integer is another. Roots, pi,
 e, i and functions are complex numbers, and constants must agree to 45 digits of the smallest that
-is computed: e^40/2 is not (e^40-1)/2. An expression with variables is sampled at POINTS pseudo-
-random points, the same for the same name, some of them negative, as floats that agree to TOLERANCE,
-relative, and at one point in all digits; where a root or a logarithm leaves the real line or a
-denominator is 0, another point decides, and one disagreement at a good point is a disagreement. A
-sum with short integer bounds is written out; an operator it does not know (\int, \gcd, \vec, other
-sums) is a pseudo-random function of what it is applied to. Lists and sets have no order; tuples and
-intervals do, and their brackets matter. Equations may differ by a constant factor.
+is computed: e^40/2 is not (e^40-1)/2. An expression with variables is sampled at POINTS
+pseudo-random points, the same for the same name, some of them negative, as floats that agree to
+TOLERANCE, relative, and at one point in all digits; where a root or a logarithm leaves the real
+line or a denominator is 0, another point decides, and one disagreement at a good point is a
+disagreement. A sum with short integer bounds is written out; an operator it does not know (\int,
+\gcd, \vec, other sums) is a pseudo-random function of what it is applied to. Lists and sets have no
+order; tuples and intervals do, and their brackets matter. Equations may differ by a constant
+factor.
 
 Conventions. 1/2x is (1/2)x, x(3) is 3x but f(3) is a value of f, \log without a base is natural,
 204_5 equals only itself. A unit, a currency or a % may be left out but not contradicted: 3 cm
@@ -77,8 +78,8 @@ MAX_SUM = 400  # operations and numbers of a sum that is written out
 MAX_WORK = 2**30  # products of the two lengths of all that one call computes: some 15 ms
 SHORT = 450  # bits; what is shorter takes as long as what has these
 MAX_PRECISION = 1_000  # digits, where 16 are not enough to tell two numbers apart
-POINTS = 12  # tried for a pair of expressions with variables;
-GOOD = 7  # good ones are enough, the first seven having all signs (see pseudo_random)
+POINTS = 14  # tried for a pair of expressions with variables;
+GOOD = 8  # good ones are enough, the first eight having all signs (see pseudo_random)
 TOLERANCE = 1e-11
 
 
@@ -950,14 +951,19 @@ def pseudo_random(name: str, point: int = 0) -> Fraction:
 
     At point 0 all are positive. At the next six the signs of a letter spell its number in the
     alphabet, and its parities another: so no letter is always positive, no two always have one
-    sign, and (-1)^n, of a numerator n over an odd number, tells them apart. At the fifth, between 1.7
-    and 3.7, cosines are negative. Then all are positive and larger, for the logarithm of x - 10.
+    sign, and (-1)^n, of a numerator n over an odd number, tells them apart. At the fifth cosines
+    are negative, at the seventh all letters are, and odd, for the product of three. Then all are
+    positive and larger, for the logarithm of x - 10.
     """
     text = f"{point} {name}".encode("utf-8", "replace")
     code = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-    number = string.ascii_letters.find(name) + 1 if len(name) == 1 else 0
-    number = number or 1 + sum(text[2:]) % 62
-    bits = (number, number * 37 % 63) if 0 < point < GOOD else (0, 0)
+    if len(name) == 1:
+        number = 1 + string.ascii_letters.find(name)
+    elif name in GREEK[1]:  # from the other end: the last share theirs with capitals
+        number = 63 - GREEK[1].index(name)
+    else:
+        number = 1 + functools.reduce(lambda total, byte: 45 * total + byte, text[2:]) % 62
+    bits = (64 + number, 64 + number * 37 % 63) if 0 < point < GOOD else (0, 0)
     is_negative, is_odd = (x >> (point - 1) & 1 for x in bits) if point else (0, 0)
     numerator = (1700 if point == 5 else 300) + code % 1000 * 2 + is_odd
     denominator = (1009, 1009, 101, 10007)[point % 4] if point < GOOD else 101

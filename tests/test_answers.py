@@ -783,9 +783,9 @@ def test_different_answers_are_not_equivalent_either_way(one, other):
 
 
 def test_one_point_on_the_real_line_is_not_enough_where_others_disagree():
-    """ln((x-a)^2) = 2 ln(x-a) for x > a; of the points tried 3 are beyond 10, 1 is beyond 16."""
+    """ln((x-a)^2) = 2 ln(x-a) for x > a; of the points tried 2 are beyond 10, 1 is beyond 12."""
     assert is_equivalent(r"\ln((x-10)^2)", r"2\ln(x-10)")
-    assert not is_equivalent(r"\ln((x-16)^2)", r"2\ln(x-16)")
+    assert not is_equivalent(r"\ln((x-12)^2)", r"2\ln(x-12)")
 
 
 @pytest.mark.parametrize(
@@ -1208,6 +1208,11 @@ ATTACKED = [  # paid once, and wrong or noncommittal
     (r"\sqrt{x^2y^2}", "xy"),
     ("|ab|", "ab"),
     ("(-1)^{m+n}", "1"),
+    ("|abc|", "abc"),
+    (r"\sqrt{a^2b^2c^2}", "abc"),
+    ("|x_2y_1|", "x_2y_1"),
+    (r"|\alpha\beta|", r"\alpha\beta"),
+    ("(-1)^{a+b+c}", "1"),
     ("(-1)^n", "(-1)^m"),
     ("(A) B", "A"),
     ("(A) unless B", "B"),
