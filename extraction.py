@@ -39,9 +39,13 @@ def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
     after = text[boxes[-1].end :] if boxes else text
     if re.search(r"\\(?:boxed|fbox)\s{0,3}\{(?!\s{0,9}\})", after):  # empty boxes are none
         return "a box that was cut off", None
+    while boxes and EXAMPLE.search(text, max(0, boxes[-1].start - 100), boxes[-1].start):
+        boxes.pop()
     if boxes:
         if answer := last_stated(after, FINAL):
             return "a final answer stated after the last box", answer
+        if POWER.match(text, boxes[-1].end) or "-" in text[max(0, boxes[-1].start - 1)]:
+            return "a part of a formula in the last box", None
         return "the last box", LABEL.sub(r"\1", join_boxes(text, boxes))
     if answer := last_stated(text, STATED):
         return "the last stated answer", answer
@@ -57,17 +61,9 @@ TURNS = (  # how the sign of a turn begins; what follows one was written by some
     *("<|im_", "<|end", "<|eo", "<|start", "<|return|>", "<|call|>", "<|turn>", "<turn|>", "<eos>"),
     *("<|user|>", "<|human|>", "<|system|>", "<|assistant|>", "<|END_OF_TURN", "<|START_OF_TURN"),
     *("<start_of_turn>", "<end_of_turn>", "<｜end", "<｜begin", "<｜User", "<｜Assistant", "</s>"),
-    *(
-        "[INST]",
-        "[/INST]",
-        "### Instruction",
-        "### User",
-        "\nUser:",
-        "\nuser:",
-        "\nHuman:",
-        "**User:**",
-    ),
+    *("[INST]", "[/INST]", "### Instruction", "### User", "**User:**", "\nUser:", "\nHuman:"),
 )
+SPEAKER = re.compile(r"(?im)^[ *#\[<]{0,5}(?:user|human|用户)[ *\]>]{0,3}(?:[:：\]>]|$)")
 OPENING = re.compile(  # of the assistant's own turn
     r"""
     (?: \s* (?:
@@ -80,18 +76,25 @@ OPENING = re.compile(  # of the assistant's own turn
 )
 THOUGHT = re.compile(  # a tag, with a group if it closes
     r"""
-    (?=[<\[◁][|/ ]{0,3}(?i:th|re|be|st|se|en|ch))                  # how any of them begins
-    (?: \[(/)?THINK\]
-      | [<◁][ ]?\|?
+    (?=[<\[◁][|｜/ ]{0,3}(?i:th|re|be|st|se|sc|en|ch|an))           # how any of them begins
+    (?: \[(/)?(?i:think(?:ing)?)\]
+      | [<◁][ ]?[|｜]?
         (?i: (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
-             (?:think|thought|reason)\w{0,20} )
-        [ ]?\|?[>▷]
+             (?:think|thought|reason|analysis|scratchpad|reflection)\w{0,20} )
+        \s?[|｜]?[>▷]
       | <\|channel>[a-z]{0,20} | (<channel\|>)
       | (?:<\|end\|>\s{0,3}<\|start\|>assistant)?                # all channels but the final one
         <\|channel\|>(final)?[^<]{0,60}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>
     )
     """,
     re.VERBOSE,
+)
+STRUCK = re.compile(  # out, or a comment
+    r"""
+    ^[ ]{0,8}%.* | <!--[^<]{0,300}--> | <(?P<tag>del|strike)>[^<]{0,300}</(?P=tag)>
+  | (?<![^\s:*])~~(?=\S)[^~\n]{1,200}~~
+    """,
+    re.MULTILINE | re.VERBOSE,
 )
 SILENT = re.compile(r"<[|｜]\w\w[\w.:▁-]{0,40}[|｜]>|<(?:s|pad|unk|bos|unused\d{1,4})>|\[PAD\]")
 
@@ -113,8 +116,9 @@ def last_words(response: str) -> str:
     text = THOUGHT.sub(lambda tag: "</think>" if any(tag.groups()) else "<think>", text)
     for turn in TURNS:
         text = text.partition(turn)[0]
+    text = SPEAKER.split(text, maxsplit=1)[0]
     text = text.rpartition("</think>")[2].partition("<think>")[0]
-    return SILENT.sub("", text[-MAX_RESPONSE:]).strip()
+    return SILENT.sub("", STRUCK.sub("", text[-MAX_RESPONSE:])).strip()
 
 
 # ---- Boxes ---------------------------------------------------------------------------------------
@@ -122,12 +126,35 @@ def last_words(response: str) -> str:
 # A box with its brace if it has one, an escaped character, or a brace.
 BRACE = re.compile(r"\\{1,3}(?:boxed|fbox)(?![A-Za-z])\s{0,3}\{?|\\.|[{}]", re.DOTALL)
 SPACES = re.compile(r"\s*")
-DIGITS = re.compile(r"[+-]?[0-9][0-9.,/]{0,50}%?")  # \boxed 7
-SPACING = re.compile(  # around the "and" of two boxes
-    r"[\s${}*(]|\\(?:[()\[\] ,;]|text(?:bf|it|rm)?|mbox|mathrm|q?quad)"
+DIGITS = re.compile(  # of \boxed 7, unless more of a number follows: \boxed 7x, \boxed 7, 8
+    rf"""
+    [+-]?[0-9]{{1,50}}(?:[.,/][0-9]{{1,50}}){{0,9}}%?
+    (?! [\w%!] | [.,/][0-9]
+      | ,?\s?(?: [0-9^+/=-] | \*(?!\*) | \\(?![)\]\\,;% ]|end|q?quad) )
+      | \s?(?:{"|".join(sorted(CHANGING))}|or)\b )
+    """,
+    re.VERBOSE,
 )
-JOINTS = (",", ";", "and", "or", ",and", ",or", "and/or", "ormaybe", "orperhaps", "orpossibly")
-JOINTS += ("|", "/", r"\lor", "、", "或", "或者", "和")
+POWER = re.compile(r"\s?\^(?!\s?\{?\s?\\circ)")  # behind a box
+EXAMPLE = re.compile(  # a box behind it only shows how an answer is to be written
+    r"""
+    (?: \be\.g\. | \bexample,[ ]write
+      | (?<!I[ ]) (?<!ll[ ]) \b(?:put|write|enclose|place|give|provide)
+        [ ]your[ ](?:final[ ])?answer[ ](?:in|within|inside)
+    )[\s$:(]{0,6}\Z
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+SPACING = re.compile(  # around the "and" of two boxes
+    r"[\s${}*(]|\\(?:[()\[\] ,;\\]|text(?:bf|it|rm)?|mbox|mathrm|q?quad)"
+)
+JOINT = re.compile(
+    r"""
+    [,;|/、]
+  | [,;.]?(?:and/?|oder|or|vs\.?|\\lor|\\vee|或者?|和|maybe|perhaps|possibly|also|else){1,4}
+    """,
+    re.VERBOSE,
+)
 
 
 class Box(NamedTuple):
@@ -164,7 +191,7 @@ def join_boxes(text: str, boxes: list[Box]) -> str:
     """The last box, with those before it that a comma, "and" or "or" joins to it."""
     joined = boxes[-1:]
     for box in reversed(boxes[-MAX_ITEMS:-1]):
-        if SPACING.sub("", text[box.end : joined[0].start][:60]).lower() not in JOINTS:
+        if not JOINT.fullmatch(SPACING.sub("", text[box.end : joined[0].start][:60]).lower()):
             break
         joined.insert(0, box)
     return ", ".join(dict.fromkeys(box.content for box in joined))
@@ -217,7 +244,7 @@ OTHERWISE = words(  # a sentence with one of these says something else of the nu
     "not no never cannot nothing none neither nobody hardly unless except if when where whether that",
     "or either maybe perhaps possibly probably impossible doubtful unknown guess wrong mistake fails",
     "far other than more less larger smaller twice thrice double triple times minus negative",
-    "opposite reciprocal inverse",
+    "opposite reciprocal inverse whose",
 )
 SAID_OTHERWISE = "|".join([*sorted(OTHERWISE), r"(?:half|third|squared?|cube|root|power)\sof"])
 STATED_START = re.compile(  # what may stand before the answer
@@ -236,7 +263,7 @@ STATED_START = re.compile(  # what may stand before the answer
 )
 STATED_END = re.compile(  # the end of the sentence
     r"""
-    \n | </(?i:answer)> | [。！？] | ，(?:不是|因为|所以|即|故)
+    \n | </(?i:answer)> | [。！？] | (?=错误|不对) | ，(?:不是|因为|(?:所以|即|故)(?![^，。\n]{0,20}[0-9]))
   | (?<=[$*])! | !(?=\s[A-Z][a-z])
   | (?<!i\.e)[.?](?=[\s$*"')]|\\[)\]]|[^\x00-\x7f]|$)
     """,
@@ -244,18 +271,20 @@ STATED_END = re.compile(  # the end of the sentence
 )
 CLAUSE = re.compile(  # another clause of it: a remark, a reason, or a conclusion
     r"""
-    \sand[ ](?=(?:we|this|is|are|not)\b)
-  | (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s?
-    (?: because | since | which | where | that | as | for[ ]all | in[ ](?:total|all)
+    (?: [,;] | \s[(–-] | \s?— | (?P<bare>\s) )\s?
+    (?: because | since | which | where | that | as | in[ ](?:total|all)
       | when[ ]rounded | (?(bare)(?!))not
     )\b
   | (?P<conclusion>
-      (?: [,;] | \s[(–-] | \s?— )\s?(?:so|hence|thus|therefore|meaning|giving|making|i\.e)\b
+      \sand[ ](?=(?:we|this|is|are)\b) | (?:[,;]|\s[(–-]|\s?—|\s)\s?for[ ]all\b
+    | (?: [,;] | \s[(–-] | \s?— )\s?(?:so|hence|thus|therefore|meaning|giving|making|i\.e)\b
     | \sand[ ](?=(?:so|thus|hence)\b) )
     """,
     re.VERBOSE,
 )
-DENIAL = re.compile(r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't)\b")
+DENIAL = re.compile(
+    r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't|(?:so|and) not|half of it)\b"
+)
 HEDGES = (
     CHANGING
     | MATHEMATICAL
@@ -277,20 +306,39 @@ NUMBERS = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|\b(?:{'|'.join([*NUMERALS, *TENS])
 DOUBT = re.compile(  # what stands before it is asked, or taken back
     r"""
     [^\n.?!。]{0,200}[?？]
-  | [.!;,\s]{0,3} (?: no[,:.] | (?:or|wait|actually|perhaps|maybe|alternatively)\b
-      | but[ ](?:it|that|this)[ ](?:could|might|may|is[ ]not|isn't)\b | I[ ]am[ ]not[ ]sure\b
-      | (?:that|this|it)[ ](?:is|seems|looks)[ ](?:wrong|incorrect|not)\b | is[ ]it[?] )
-  | [。，]?不对
+  | [.!;,\s]{0,3} (?: no[,:.]
+      | (?:or|otherwise|else|wait|hmm|oops|sorry|actually|perhaps|maybe|alternatively)\b
+      | (?:correction|just[ ]kidding|not[ ]sure|I[ ]am[ ]not[ ]sure|I'm[ ]not[ ]sure)\b
+      | (?:but[ ])?(?:it|that|this|the[ ]answer)[ ]
+        (?: is[ ]not\b | isn't\b | (?:is|seems|looks)[ ](?:wrong|incorrect)
+          | (?:could|might|may)[ ](?:also[ ])?be\b(?![ ][a-z]{2,12}ed\b) )
+      | (?:is[ ](?:it|this|that)(?:[ ](?:right|correct|true|so))?|correct|right|really|sure)[?] )
+  | [。，；]?(?:不对|错误|或|也可能|但)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+AGAIN = re.compile(  # it is taken back if this holds another number
+    r"""
+    [.!;\s]{0,4} (?:
+        (?:but|however|though|yet)\b [^\n.?!]{0,60}
+      | (?:(?:and|then)[ ])? [$*(]{0,2}-?[0-9]{1,30}(?:[.,][0-9]{1,30})?[$*)]{0,2} [.\s]{0,3}\Z
+    )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 DENIED = re.compile(  # what stands after it is not stated
     r"""
-    (?: \b(?:wrong|incorrect|false|if|suppose|assume|assuming|unless|whether) | n't[ ]think | not[ ]think
-      | \bnot[ ](?:true|clear)[ ]that | \b(?:none|neither|half|twice|double|square|part)[ ]of
-      | 错误的?
+    (?: \b(?: wrong | incorrect | false | if | suppose | assume | assuming | unless | whether
+          | or | otherwise | perhaps | maybe | doubt | than | twice | minus | no | not | non | anti
+          | (?:a|one|another)[ ]possible | says? | claims? | nobody[ ]\w{1,12}
+          | could[ ]it[ ]be[ ]that | is[ ]it[ ]\w{1,12}[ ]that | not[ ](?:true|clear)[ ]that )
+      | n't | (?:n't|\bnot)[ ](?:think|believe)
+      | \b(?:none|neither|half|twice|double|square|root|part|opposite|reciprocal|inverse)[ ]of
+      | \banswer[ ]is[ ][$]?[0-9]{1,20}[$]?,?                       # the answer is 7, the answer is 8
+      | \b(?:example|end[ ]with|must[ ]be|should[ ]be):            # an instruction
+      | 错误的? | 不认为 | 如果 | 假设
     )
-    \s{0,2}(?:(?:that|the|this|my|our|its|final|correct)\s{1,2}){0,3}\Z
+    [ *_-]{0,4}(?:(?:that|the|this|my|our|its|final|correct)[ ]{1,2}){0,3}\Z
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -299,14 +347,17 @@ ECHO = re.compile(  # an instruction; what stands before it is quoted
     (?<!I[ ]) (?<!have[ ]) (?<!be[ ])
     \b(?:put|write|give|provide|enter|place|present|state|express|return|output|report|box)\b
     [^.\n]{0,60}
-    (?: \\boxed(?!\s?\{\s?[^\s}]) | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response) )
+    (?: \\boxed(?!\s?\{\s?[^\s}]) | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response)
+      | \bin[ ](?:a|the)[ ]box\b )
+  | \bnow,?[ ](?:solve|the[ ]next[ ]step)\b | \bsolve[ ]the[ ]following\b
   | 请[^。\n]{0,60}(?:\\boxed|答案)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 LABEL = re.compile(r"(?i)^(\\text[a-z]{0,4}\s?\{)?\s?(?:final )?answer\s?(?:is\b|[=:：])")
 PICTURES = [*range(0x2500, 0x27C0), 0xFE0F, *range(0x1F300, 0x1FB00)]  # ticks, emoji
-FRILLS = "*$_` \t∎" + "".join(map(chr, PICTURES))
+CROSSES = "✖✗✘❌🚫"  # these say that it is wrong
+FRILLS = "*$_` \t∎" + "".join(chr(code) for code in PICTURES if chr(code) not in CROSSES)
 
 
 def last_stated(text: str, pattern: re.Pattern) -> str | None:
@@ -319,9 +370,9 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
     start = last.end()
     start = STATED_START.match(text, start).end()
     end = STATED_END.search(text, start, start + 2 * MAX_ANSWER)
-    if end and DOUBT.match(text, end.start()):
-        return None
     answer = text[start : end.start() if end else start + 2 * MAX_ANSWER]
+    if end and (DOUBT.match(text, end.start()) or offers_another(answer, text, end.start())):
+        return None
     clause = CLAUSE.search(answer)
     if clause and is_aside(
         answer[: clause.start()], answer[clause.start() :], clause["conclusion"]
@@ -343,8 +394,22 @@ def is_aside(answer: str, clause: str, concludes) -> bool:
     """
     if DOUBT.match(clause) or DENIAL.search(clause):
         return False
-    others = set(NUMBERS.findall(clause.lower())) - set(NUMBERS.findall(answer.lower()))
-    return not (concludes and others)
+    return not (concludes and numbers_of(clause) - numbers_of(answer))
+
+
+def offers_another(answer: str, text: str, start: int) -> bool:
+    """Whether the sentence after an answer begins as if it were taken back, and holds a new number.
+
+    >>> [offers_another("7", rest, 0) for rest in (". But it is 8.", ". But 7 it is.", ". 3 + 4 is 7.")]
+    [True, False, False]
+    """
+    again = AGAIN.match(text, start)
+    return bool(again and numbers_of(again[0]) - numbers_of(answer))
+
+
+def numbers_of(text: str) -> set[str]:
+    """All numbers in a text, as they are spelled."""
+    return set(NUMBERS.findall(text.lower()))
 
 
 CHINESE = re.compile(
