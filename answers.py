@@ -790,7 +790,7 @@ class Reader:
         if name in FUNCTION_NAMES and self.rest()[:6] == [*"^{-1}", "("]:
             name, self.at = name + "^-1", self.at + 5
         inside = itertools.takewhile(lambda token: token != ")", self.rest()[1:])
-        if self.peek() == "(" and is_function(name, list(inside)):
+        if self.peek() == "(" and not argument and is_function(name, list(inside)):
             return (name, self.atom())
         inside = self.tokens[self.at + 1 : self.at + 2]
         is_value = "0" in inside or name not in VARIABLES
@@ -966,7 +966,7 @@ def pseudo_random(name: str, point: int = 0) -> Fraction:
     bits = (64 + number, 64 + number * 37 % 63) if 0 < point < GOOD else (0, 0)
     is_negative, is_odd = (x >> (point - 1) & 1 for x in bits) if point else (0, 0)
     numerator = (1700 if point == 5 else 300) + code % 1000 * 2 + is_odd
-    denominator = (1009, 1009, 101, 10007)[point % 4] if point < GOOD else 101
+    denominator = (1009, 1009, 101, 10007, 1009, 1009, 101, 101)[min(point, 7)]
     return Fraction(-numerator if is_negative else numerator, denominator)
 
 
@@ -1119,7 +1119,8 @@ def same_number(x, y, slack: float = 0) -> bool:
             one, other = evaluation(x, point), evaluation(y, point)
             agree = close(one.result, other.result, slack)
             left_reals = varies and (one.left_reals or other.left_reals)
-            if not slack and not left_reals and good == 0 and (agree or not varies):
+            in_doubt = good == 0 if agree else not varies or is_cancelled(one, other)
+            if not slack and not left_reals and in_doubt:
                 agree = close_in_all_digits(x, y, point, otherwise=agree)
         except (ArithmeticError, ValueError):
             continue
@@ -1142,6 +1143,12 @@ def close(p, q, slack: float = 0) -> bool:
     if is_exact:
         return p == q
     return abs(p - q) <= TOLERANCE * max(abs(p), abs(q))
+
+
+def is_cancelled(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two floats differ by no more than rounding did on the way: cosh x + sinh x, x = -20."""
+    spread = max(one.spread, other.spread)
+    return spread > 0 and abs(one.result - other.result) <= 10.0 ** (spread - 13)
 
 
 def close_in_all_digits(x, y, point: int, otherwise: bool) -> bool:
@@ -1301,7 +1308,7 @@ def same_by_name(a: tuple, b: tuple) -> bool | None:
 
 
 def runs_back(named: dict) -> bool:
-    """Whether the names of (y, x) = (3, 4) are neighbours in the alphabet, backwards; (m, b) are not."""
+    """Whether names are neighbours in the alphabet backwards, as (y, x) and unlike (m, b)."""
     letters = "".join(map(show, named))
     return letters[::-1] in string.ascii_lowercase
 
@@ -1315,7 +1322,7 @@ def are_values_of(items: tuple, named: dict) -> bool:
 
 
 def place_of(name: str) -> tuple | None:
-    """Where a letter, with or without an index, is in the alphabet; B is before c, x_2 before x_10."""
+    """Where a letter, perhaps with an index, is in the alphabet: B before c, x_2 before x_10."""
     letter, _, index = name.partition("_")
     if letter in GREEK[1]:
         return 1, GREEK[1].index(letter), len(index), index

@@ -216,7 +216,7 @@ REWRITINGS = (  # a pattern, tried where the text before it occurs, and what rep
     ("nswer", r"(?i)^\s*(?:final )?answer\s?:", ""),
     ("^", r"(?<=[0-9])\s?\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?o\s?\}{0,2}(?![A-Za-z])", r"^\\circ "),
     ("^", r"\^\s?\{?\s?(?:\\(?:text|mathrm|rm)\s?\{?\s?)?(st|nd|rd|th)\b\s?\}{0,2}", r' "\1" '),
-    ("=", r"=\s?/\s?=|[?~]\s?=|\\(?:stackrel|overset)\s?\{[^{}=]*\?\}\s?\{=\}", r"\\ne "),  # doubtful
+    ("=", r"=\s?/\s?=|[?~]\s?=|\\(?:stackrel|overset)\s?\{[^{}=]*\?\s?\}\s?\{?=\}?", r"\\ne "),  # doubtful
     ("", r"^\s*(?:\\text\s?\{\s?)?([A-J])[.):]\s", r"(\1) "),  # B. 24
     ("\\", r"(?<![\\\s])[\\\s]*\\\s*$", ""),
     (r"\not", r"\\not(?:\s|\\[,;:! ])*=", r"\\ne "),
