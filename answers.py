@@ -90,6 +90,11 @@ class Work:
         self.done = 0  # up to MAX_WORK
         self.known = {}  # (term, point, digits): its Evaluation, for lists are compared in pairs
 
+    def add(self, work: int) -> None:
+        self.done += work
+        if self.done > MAX_WORK:
+            raise Limit
+
 
 WORK = contextvars.ContextVar("WORK")  # each thread that grades has its own
 
@@ -919,10 +924,7 @@ class Evaluation:
         else:
             digits = getcontext().prec
             above, below, work = 0, 0, 20 * digits**2 if name in "+*/" else 4 * digits**3
-        call = WORK.get()
-        call.done += work
-        if call.done > MAX_WORK:
-            raise Limit
+        WORK.get().add(work)
         if max(above, below) > MAX_BITS:
             raise OverflowError
 
@@ -1085,8 +1087,7 @@ ROUNDED = (r"\lfloor", r"\lceil")  # computed for constants; at sampled points t
 
 def evaluation(term, point: int, digits: int = 0) -> Evaluation:
     """A term at a point, as a float or in some digits; the number is its `result`."""
-    call = WORK.get()
-    known = call.known
+    known = WORK.get().known
     if (term, point, digits) not in known:
         found = Evaluation(point, precise if digits else cmath)
         try:
@@ -1096,9 +1097,7 @@ def evaluation(term, point: int, digits: int = 0) -> Evaluation:
             found = error
         known[term, point, digits] = found
     if isinstance(found := known[term, point, digits], Exception):
-        call.done += SHORT**2  # to raise takes time too
-        if call.done > MAX_WORK:
-            raise Limit
+        WORK.get().add(SHORT**2)  # to raise takes time too
         raise found.with_traceback(None)
     return found
 
