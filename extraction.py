@@ -1,15 +1,16 @@
 r"""Where in a response its final answer stands: response -> text.
 
 What follows the first sign of another dialogue turn is not the model's answer, nor is what stands
-before the end of its last thought (`</think>`) or in a thought left open. In the rest the first
-rule that finds something decides:
+before the end of its last thought (`</think>`) or in a thought left open, nor what is struck out or
+a comment. In the rest the first rule that finds something decides:
   1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." or a
-     last line "Answer: ..." follows; nothing, if a later box is cut off. Boxes joined by a comma,
-     "and" or "or" are one answer, so that guessing earns nothing; where the gold answer is a list
-     of k, the last k boxes together are tried as well;
+     last line "Answer: ..." follows; nothing, if a later box is cut off, or if the box is but a part
+     of a formula. A box is skipped if "not" or "put your answer in" stands before it. Boxes joined
+     by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the gold answer
+     is a list of k, the last k boxes together are tried as well;
   2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
      "A: ...", "we find that ..."; 答案是 where the question or the response is Chinese. A question
-     states nothing, nor what is taken back, nor what an echoed instruction follows;
+     states nothing, nor what is denied, taken back, an example or followed by an instruction;
   3. a response that as a whole is one line of mathematics without words, or one **bold** text.
 Otherwise there is no answer. The gold answer is never searched for in the response.
 """
@@ -39,7 +40,9 @@ def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
     after = text[boxes[-1].end :] if boxes else text
     if re.search(r"\\(?:boxed|fbox)\s{0,3}\{(?!\s{0,9}\})", after):  # empty boxes are none
         return "a box that was cut off", None
-    while boxes and EXAMPLE.search(text, max(0, boxes[-1].start - 100), boxes[-1].start):
+    for box in reversed(boxes[-100:]):
+        if not EXAMPLE.search(text, max(0, box.start - 60), box.start):
+            break
         boxes.pop()
     if boxes:
         if answer := last_stated(after, FINAL):
@@ -81,7 +84,7 @@ THOUGHT = re.compile(  # a tag, with a group if it closes
       | [<◁][ ]?[|｜]?
         (?i: (/\|?|end_(?:of_)?)? (?:begin_(?:of_)?|start_(?:of_)?|seed:)?
              (?:think|thought|reason|analysis|scratchpad|reflection)\w{0,20} )
-        \s?[|｜]?[>▷]
+        (?:\s\w{1,20}=[^<>\s]{1,20})?\s?[|｜]?[>▷]
       | <\|channel>[a-z]{0,20} | (<channel\|>)
       | (?:<\|end\|>\s{0,3}<\|start\|>assistant)?                # all channels but the final one
         <\|channel\|>(final)?[^<]{0,60}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>
@@ -135,23 +138,25 @@ DIGITS = re.compile(  # of \boxed 7, unless more of a number follows: \boxed 7x,
     """,
     re.VERBOSE,
 )
-POWER = re.compile(r"\s?\^(?!\s?\{?\s?\\circ)")  # behind a box
-EXAMPLE = re.compile(  # a box behind it only shows how an answer is to be written
+POWER = re.compile(r"\s?\^(?!\s?\{?\s?(?:\\circ|\\text|\\mathrm|°))")  # behind a box
+EXAMPLE = re.compile(  # a box behind it is denied, or shows how an answer is to be written
     r"""
-    (?: \be\.g\. | \bexample,[ ]write
+    (?: \b(?:not|isn't|cannot[ ]be|can't[ ]be|instead[ ]of|rather[ ]than)
+      | \be\.g\. | \bexample,[ ]write
       | (?<!I[ ]) (?<!ll[ ]) \b(?:put|write|enclose|place|give|provide)
         [ ]your[ ](?:final[ ])?answer[ ](?:in|within|inside)
-    )[\s$:(]{0,6}\Z
+    )[\s$:(*{}]{0,6}\Z
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 SPACING = re.compile(  # around the "and" of two boxes
-    r"[\s${}*(]|\\(?:[()\[\] ,;\\]|text(?:bf|it|rm)?|mbox|mathrm|q?quad)"
+    r"[\s${}*_~()]|\\(?:[()\[\] ,;\\]|text(?:[a-z]{2})?|[mh]box|math[a-z]{2}|operatorname|q?quad)"
 )
 JOINT = re.compile(
     r"""
     [,;|/、]
-  | [,;.]?(?:and/?|oder|or|vs\.?|\\lor|\\vee|或者?|和|maybe|perhaps|possibly|also|else){1,4}
+  | [,;.]? (?: and/? | or(?:else)? | oder | vs\.? | & | \\lor | \\vee | 或者? | 和
+      | maybe | perhaps | possibly | also | even | alternatively,? | otherwise,? ){1,4}
     """,
     re.VERBOSE,
 )
@@ -283,16 +288,13 @@ CLAUSE = re.compile(  # another clause of it: a remark, a reason, or a conclusio
     re.VERBOSE,
 )
 DENIAL = re.compile(
-    r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't|(?:so|and) not|half of it)\b"
+    r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't|so not|and not|half of it)\b"
 )
-HEDGES = (
-    CHANGING
-    | MATHEMATICAL
-    | words(
-        "or possibly probably either unless except depending assuming though rather other others also",
-        "might could larger smaller hundredfold tenfold",
-    )
+HEDGES = words(  # a remark with one of these says something else
+    "or possibly probably either unless except depending assuming though rather other others also",
+    "might could larger smaller hundredfold tenfold",
 )
+HEDGES |= CHANGING | MATHEMATICAL
 REMARK = re.compile(  # a number, and words behind it that offer no other answer
     rf"""
     ^( [\\$(+-]{{0,3}}[0-9] (?: [^,;:!(—–\n] | ,(?=[0-9]) ){{0,80}}? ) [$*]{{0,3}}
@@ -306,14 +308,17 @@ NUMBERS = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|\b(?:{'|'.join([*NUMERALS, *TENS])
 DOUBT = re.compile(  # what stands before it is asked, or taken back
     r"""
     [^\n.?!。]{0,200}[?？]
-  | [.!;,\s]{0,3} (?: no[,:.]
-      | (?:or|otherwise|else|wait|hmm|oops|sorry|actually|perhaps|maybe|alternatively)\b
-      | (?:correction|just[ ]kidding|not[ ]sure|I[ ]am[ ]not[ ]sure|I'm[ ]not[ ]sure)\b
-      | (?:but[ ])?(?:it|that|this|the[ ]answer)[ ]
-        (?: is[ ]not\b | isn't\b | (?:is|seems|looks)[ ](?:wrong|incorrect)
-          | (?:could|might|may)[ ](?:also[ ])?be\b(?![ ][a-z]{2,12}ed\b) )
+  | [.!;,)\s]{0,4} (?: no[,:.!;]
+      | (?: or | otherwise | else | wait | hmm | oops | sorry | actually | perhaps | maybe | nope
+          | alternatively | instead | correction | just[ ]kidding | scratch[ ]that | my[ ]mistake
+          | (?:I[ ]am[ ]|I'm[ ])?not[ ]sure | I[ ](?:was[ ]wrong|made[ ]an?) )\b
+      | (?:but[ ])?(?:it|that|this|the[ ]answer)
+        (?: (?:[ ]is|'s|[ ]seems|[ ]looks)[ ](?:wrong\b | incorrect\b
+            | not\b(?![ ](?:surprising|hard|difficult|needed|necessary|a[ ]coincidence)\b) )
+          | [ ]isn't\b
+          | [ ](?:could|might|may)[ ](?:also[ ])?be\b(?![ ][a-z]{2,12}ed\b) )
       | (?:is[ ](?:it|this|that)(?:[ ](?:right|correct|true|so))?|correct|right|really|sure)[?] )
-  | [。，；]?(?:不对|错误|或|也可能|但)
+  | [。，；]?(?:不[对，,。]|错|或|也可能|但)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -330,13 +335,14 @@ DENIED = re.compile(  # what stands after it is not stated
     r"""
     (?: \b(?: wrong | incorrect | false | if | suppose | assume | assuming | unless | whether
           | or | otherwise | perhaps | maybe | doubt | than | twice | minus | no | not | non | anti
-          | (?:a|one|another)[ ]possible | says? | claims? | nobody[ ]\w{1,12}
-          | could[ ]it[ ]be[ ]that | is[ ]it[ ]\w{1,12}[ ]that | not[ ](?:true|clear)[ ]that )
+          | unlikely | impossible | never | cannot | hardly | when | once | no[ ]way | says | claims
+          | (?:a|one|another)[ ]possible | another | other | previous | initial | naive | tempting
+          | nobody[ ]\w{1,12} | could[ ]it[ ]be | is[ ]it[ ]\w{1,12} | not[ ](?:true|clear|the[ ]case) )
       | n't | (?:n't|\bnot)[ ](?:think|believe)
       | \b(?:none|neither|half|twice|double|square|root|part|opposite|reciprocal|inverse)[ ]of
       | \banswer[ ]is[ ][$]?[0-9]{1,20}[$]?,?                       # the answer is 7, the answer is 8
       | \b(?:example|end[ ]with|must[ ]be|should[ ]be):            # an instruction
-      | 错误的? | 不认为 | 如果 | 假设
+      | 错误的? | 不认为 | 如果 | 假设 | 假如 | 若
     )
     [ *_-]{0,4}(?:(?:that|the|this|my|our|its|final|correct)[ ]{1,2}){0,3}\Z
     """,
@@ -367,16 +373,15 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
         return None
     if DENIED.search(text[max(0, last.start() - 60) : last.start()]):
         return None
-    start = last.end()
-    start = STATED_START.match(text, start).end()
+    start = STATED_START.match(text, last.end()).end()
     end = STATED_END.search(text, start, start + 2 * MAX_ANSWER)
     answer = text[start : end.start() if end else start + 2 * MAX_ANSWER]
-    if end and (DOUBT.match(text, end.start()) or offers_another(answer, text, end.start())):
+    if end and DOUBT.match(text, end.start()):
         return None
-    clause = CLAUSE.search(answer)
-    if clause and is_aside(
-        answer[: clause.start()], answer[clause.start() :], clause["conclusion"]
-    ):
+    again = AGAIN.match(text, end.start()) if end else None
+    if again and numbers_of(again[0]) - numbers_of(answer):
+        return None
+    if (clause := CLAUSE.search(answer)) and is_aside(answer, clause):
         answer = answer[: clause.start()]
     answer = answer.strip(FRILLS)
     answer = re.sub(r"(?<=\S)\*\*(?=\s)|(?<=\s)\*\*(?=\S)|`", "", answer)  # emphasis
@@ -386,25 +391,16 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
     return LABEL.sub("", answer).strip(FRILLS).rstrip("\\ ") or None
 
 
-def is_aside(answer: str, clause: str, concludes) -> bool:
-    """Whether a clause after an answer offers no other one, and does not take it back.
+def is_aside(sentence: str, clause: re.Match) -> bool:
+    """Whether what begins with a clause offers no other answer, and does not take it back.
 
-    >>> is_aside("7", ", so she has 7", True), is_aside("7", ", so 8", True)
-    (True, False)
+    >>> [is_aside(text, CLAUSE.search(text)) for text in ("7, so she has 7 apples", "7, so 8")]
+    [True, False]
     """
-    if DOUBT.match(clause) or DENIAL.search(clause):
+    answer, rest = sentence[: clause.start()], sentence[clause.start() :]
+    if DOUBT.match(rest) or DENIAL.search(rest):
         return False
-    return not (concludes and numbers_of(clause) - numbers_of(answer))
-
-
-def offers_another(answer: str, text: str, start: int) -> bool:
-    """Whether the sentence after an answer begins as if it were taken back, and holds a new number.
-
-    >>> [offers_another("7", rest, 0) for rest in (". But it is 8.", ". But 7 it is.", ". 3 + 4 is 7.")]
-    [True, False, False]
-    """
-    again = AGAIN.match(text, start)
-    return bool(again and numbers_of(again[0]) - numbers_of(answer))
+    return not (clause["conclusion"] and numbers_of(rest) - numbers_of(answer))
 
 
 def numbers_of(text: str) -> set[str]:

@@ -1,5 +1,7 @@
 """Where a response states its answer: boxes, statements, turns, thoughts, remarks, hedges."""
 
+import time
+
 import pytest
 
 from extraction import TURNS, extract_answer, find_boxes, opened_thought
@@ -327,6 +329,9 @@ NOT_PAID = [  # a hedge, a denial, another answer: 7 is not what any of these st
     "Maybe the answer is 7.",
     "The **wrong** answer is 7.",
     "One possible answer is 7.",
+    "It is unlikely that the answer is 7.",
+    "Another answer is 7.",
+    "若答案是7。",
     "One more than the answer is 7.",
     "The opposite of the answer is 7.",
     "Do not answer: 7",
@@ -343,6 +348,9 @@ NOT_PAID = [  # a hedge, a denial, another answer: 7 is not what any of these st
     "The answer is 7. Is that right?",
     "The answer is 7, for all we know, 8",
     "The answer is 7, so not 7",
+    "The answer is 7. Scratch that, 8.",
+    "The answer is 7. That's wrong.",
+    "The answer is 7.\n\nI was wrong, 8",
     "#### 7\n8",
     "答案是7。或者8。",
     "答案是7，所以是8。",
@@ -374,6 +382,10 @@ NOT_PAID = [  # a hedge, a denial, another answer: 7 is not what any of these st
     r"\boxed{8} or else \boxed{7}",
     r"\boxed{8} $\vee$ \boxed{7}",
     r"\boxed{8}\text{ or}\\ \boxed{7}",
+    r"\boxed{8} & \boxed{7}",
+    r"\boxed{8} \textrm{or} \boxed{7}",
+    r"(\boxed{8}) or (\boxed{7})",
+    r"It is not \boxed{7}",
     r"\boxed 7x",
     r"\boxed7\times10^5",
     r"\boxed 7, 8",
@@ -406,6 +418,9 @@ def test_a_hedge_a_denial_and_another_answer_are_not_paid(response):
         "In this example, the answer is 7.",
         "The largest possible answer is 7.",
         "No, the answer is 7.",
+        "We claim that the answer is 7.",
+        "The answer is 7. That is not surprising.",
+        r"It is \boxed{7}, not \boxed{8}.",
         "As she says, the answer is 7.",
         "The answer is 7. The answer is 7.",
         "The answer is 7. And 3 + 4 = 7 confirms it.",
@@ -430,6 +445,25 @@ def test_a_hedge_a_denial_and_another_answer_are_not_paid(response):
 )
 def test_ordinary_sentences_are_paid(response):
     assert grade(response, "7").correct
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\boxed{" * 12_000 + "7" + "}" * 12_000,
+        "\\boxed{7} " * 10_000,
+        "not \\boxed{7} " * 7_000,
+        "\\boxed 7x" * 9_000,
+        "The answer is 1" + "- " * 40 + " a" * 1900,
+        "The answer is 7, as" + " as" * 1_000,
+        "~~a " * 24_000 + "<!-- " * 20_000,
+    ],
+)
+def test_no_text_takes_long(text):
+    for gold in ("7", "3,7"):
+        began = time.process_time()
+        grade(text, gold)
+        assert time.process_time() - began < 0.5  # ten times what is promised, for slow machines
 
 
 def test_a_nest_of_boxes_is_one_box():
