@@ -445,7 +445,7 @@ def read_unit(tokens: list[str], money: list[str], varies: bool) -> str:
         units = [unit for unit in units if unit not in (None, "in", "per", "th")]
     parts = [part for word in counted for part in (word, word.rpartition("-")[2])]
     is_power = units in (["square"], ["cubic"]) and not counted  # 7平方
-    if is_power or not {"K", "M"}.isdisjoint(text.split()):  # a K is a thousand or a kelvin
+    if is_power or "M" in text.split():  # an M is a million or nothing; a K may be a kelvin
         raise ValueError("neither a number nor a quantity")
     if len(counted) > 3 or any(map(CHANGES.fullmatch, parts)):
         raise ValueError("neither a number nor a quantity")

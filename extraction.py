@@ -354,8 +354,8 @@ ECHO = re.compile(  # an instruction; what stands before it is quoted
     \b(?:put|write|give|provide|enter|place|present|state|express|return|output|report|box)\b
     [^.\n]{0,60}
     (?: \\boxed(?!\s?\{\s?[^\s}]) | \byour\b[^.\n]{0,30}\b(?:answer|result|solution|response)
-      | \bin[ ](?:a|the)[ ]box\b )
-  | \bnow,?[ ](?:solve|the[ ]next[ ]step)\b | \bsolve[ ]the[ ]following\b
+      | \b(?:answer|result|solution|it)[ ](?:in|inside)[ ](?:a|the)[ ]box\b )
+  | \bnow,?[ ](?:solve|the[ ]next[ ]step)\b | (?<!to[ ])\bsolve[ ]the[ ]following\b
   | 请[^。\n]{0,60}(?:\\boxed|答案)
     """,
     re.IGNORECASE | re.VERBOSE,

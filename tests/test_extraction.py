@@ -427,6 +427,7 @@ def test_a_hedge_a_denial_and_another_answer_are_not_paid(response):
         "The answer is 7. But 7 it is.",
         "The answer is 7. It could be verified again.",
         "The answer is 7. I put it in a box.",
+        "The answer is 7. We place 3 and 4 pens in the box.",
         "The answer is 7, since half of 14 is 7.",
         "The answer is 7. Is there anything else?",
         "Answer: 7 ✅",
