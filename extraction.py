@@ -4,8 +4,8 @@ What follows the first sign of another dialogue turn is not the model's answer, 
 before the end of its last thought (`</think>`) or in a thought left open, nor what is struck out or
 a comment. In the rest the first rule that finds something decides:
   1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." or a
-     last line "Answer: ..." follows; nothing, if a later box is cut off, or if the box is but a part
-     of a formula. A box is skipped if "not" or "put your answer in" stands before it. Boxes joined
+     last line "Answer: ..." follows; nothing, if a later box is cut off, or if a denial or more of
+     a number follows the box. A box is skipped if "not" or "put your answer in" stands before it. Boxes joined
      by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the gold answer
      is a list of k, the last k boxes together are tried as well;
   2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
@@ -47,8 +47,8 @@ def find_answer(response: str, question: str = "") -> tuple[str, str | None]:
     if boxes:
         if answer := last_stated(after, FINAL):
             return "a final answer stated after the last box", answer
-        if POWER.match(text, boxes[-1].end) or "-" in text[max(0, boxes[-1].start - 1)]:
-            return "a part of a formula in the last box", None
+        if PART.match(text, boxes[-1].end) or "-" in text[max(0, boxes[-1].start - 1)]:
+            return "a box that is denied, or a part of a number", None
         return "the last box", LABEL.sub(r"\1", join_boxes(text, boxes))
     if answer := last_stated(text, STATED):
         return "the last stated answer", answer
@@ -138,7 +138,13 @@ DIGITS = re.compile(  # of \boxed 7, unless more of a number follows: \boxed 7x,
     """,
     re.VERBOSE,
 )
-POWER = re.compile(r"\s?\^(?!\s?\{?\s?(?:\\circ|\\text|\\mathrm|°))")  # behind a box
+PART = re.compile(  # a box before it is a part of a number, or denied
+    r"""
+    \s?\^(?!\s?\{?\s?(?:\\circ|\\text|\\mathrm|°)) | \.[0-9] | \s?\\times\s?10
+  | [\s$*]{0,4}(?: is\s(?:wrong|incorrect|not[ ](?:the|right|correct)) | [?]\s{0,2}no\b )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 EXAMPLE = re.compile(  # a box behind it is denied, or shows how an answer is to be written
     r"""
     (?: \b(?:not|isn't|cannot[ ]be|can't[ ]be|instead[ ]of|rather[ ]than)
@@ -287,8 +293,15 @@ CLAUSE = re.compile(  # another clause of it: a remark, a reason, or a conclusio
     """,
     re.VERBOSE,
 )
-DENIAL = re.compile(
-    r"(?i)\b(?:wrong|incorrect|not correct|not right|right one|doubt|isn't|so not|and not|half of it)\b"
+DENIAL = re.compile(  # a clause with one of these takes it back, or says something else
+    rf"""
+    \b(?: wrong | incorrect | not[ ](?:correct|right|true) | right[ ]one | doubt | isn't | so[ ]not
+      | and[ ]not | half[ ]of[ ]it | unlikely | false | guess | minus | all[ ]but | but[ ][$]?[0-9]
+      | (?:which|that|I)[ ](?:cannot|might|could|may) )\b
+  | ^\W{{0,4}}(?:which|that)\b(?:[ ]\w{{1,12}}){{0,5}},?[ ][$]?
+    (?:[0-9][0-9.,]{{0,20}}|{"|".join([*NUMERALS, *TENS])})[$]?\s?\Z            # which is 8
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 HEDGES = words(  # a remark with one of these says something else
     "or possibly probably either unless except depending assuming though rather other others also",
@@ -311,7 +324,8 @@ DOUBT = re.compile(  # what stands before it is asked, or taken back
   | [.!;,)\s]{0,4} (?: no[,:.!;]
       | (?: or | otherwise | else | wait | hmm | oops | sorry | actually | perhaps | maybe | nope
           | alternatively | instead | correction | just[ ]kidding | scratch[ ]that | my[ ]mistake
-          | (?:I[ ]am[ ]|I'm[ ])?not[ ]sure | I[ ](?:was[ ]wrong|made[ ]an?) )\b
+          | edit: | update: | I[ ]take[ ]that
+          | (?:I[ ]am[ ]|I'm[ ])?not[ ]sure | I[ ](?:was[ ]wrong|made[ ]an?) )(?!\w)
       | (?:but[ ])?(?:it|that|this|the[ ]answer)
         (?: (?:[ ]is|'s|[ ]seems|[ ]looks)[ ](?:wrong\b | incorrect\b
             | not\b(?![ ](?:surprising|hard|difficult|needed|necessary|a[ ]coincidence)\b) )
@@ -378,8 +392,8 @@ def last_stated(text: str, pattern: re.Pattern) -> str | None:
     answer = text[start : end.start() if end else start + 2 * MAX_ANSWER]
     if end and DOUBT.match(text, end.start()):
         return None
-    again = AGAIN.match(text, end.start()) if end else None
-    if again and numbers_of(again[0]) - numbers_of(answer):
+    another = AGAIN.match(text, end.start()) if end else None
+    if another and numbers_of(another[0]) - numbers_of(answer):
         return None
     if (clause := CLAUSE.search(answer)) and is_aside(answer, clause):
         answer = answer[: clause.start()]
