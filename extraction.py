@@ -5,9 +5,9 @@ before the end of its last thought (`</think>`) or in a thought left open, nor w
 a comment. In the rest the first rule that finds something decides:
   1. the last closed, non-empty \boxed{...} or \fbox{...}, unless "the final answer is ..." or a
      last line "Answer: ..." follows; nothing, if a later box is cut off, or if a denial or more of
-     a number follows the box. A box is skipped if "not" or "put your answer in" stands before it. Boxes joined
-     by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the gold answer
-     is a list of k, the last k boxes together are tried as well;
+     a number follows the box. A box is skipped if "not" or "put your answer in" stands before it.
+     Boxes joined by a comma, "and" or "or" are one answer, so that guessing earns nothing; where the
+     gold answer is a list of k, the last k boxes together are tried as well;
   2. the last stated answer: "the answer is ...", "Answer: ...", "#### ...", or in the last line
      "A: ...", "we find that ..."; 答案是 where the question or the response is Chinese. A question
      states nothing, nor what is denied, taken back, an example or followed by an instruction;
