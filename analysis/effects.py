@@ -3,22 +3,28 @@
 Within a run an interval is a percentile interval of `eval.bootstrap`, over questions (all rollouts
 of a question in a step together) or over steps: it tells what another draw of these might give, not
 what another seed would. Between runs it is Student's t-interval over seeds, `t_interval`. The rule
-of the verdict and the thresholds of the findings are ours.
+of the verdict and the thresholds of the findings are ours; what errors the verdicts make where the
+truth is known is drawn by tests/simulate_verdicts.py.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
 from eval import bootstrap
+
+POWER = 0.8  # what "found" means of a difference: its interval leaves out the bound as often
+MOST_TIMES = 100  # beyond, how many times as many data would be needed is not said
+HALF = NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
 
 
 class Effect(NamedTuple):
     """A measured quantity and its 95 % interval, NaN where there is none.
 
     above: the claim says the quantity exceeds this; None: it is told and judges nothing.
+    free: degrees of freedom of the interval, where it is Student's.
     """
 
     label: str
@@ -26,6 +32,30 @@ class Effect(NamedTuple):
     low: float = math.nan
     high: float = math.nan
     above: float | None = None
+    free: float = math.inf
+
+    def error(self) -> float:
+        """The standard error that the interval stands for."""
+        return (self.high - self.low) / 2 / t_quantile(HALF, self.free)
+
+    def found(self) -> float:
+        """The size at which the interval would lie above the bound in POWER of repetitions.
+
+        >>> f"{Effect('', 0.0, -1.96, 1.96, above=0.0).found():.2f}"
+        '2.80'
+        """
+        normal = NormalDist().inv_cdf(POWER)
+        return self.above + (t_quantile(HALF, self.free) + normal) * self.error()
+
+    def is_refuted(self, judged: int) -> bool:
+        """Whether it lies below its bound at a level of 0.025 / judged, one-sided.
+
+        Any of as many effects may refute a claim, so each does it at its share of 0.025. The tail of
+        the interval is taken for that of a normal, or Student's, distribution.
+        """
+        quantile = t_quantile(NormalDist().inv_cdf(1 - 0.025 / judged), self.free)
+        wider = quantile / t_quantile(HALF, self.free)
+        return self.value + wider * (self.high - self.value) <= self.above
 
 
 @dataclasses.dataclass
@@ -53,24 +83,44 @@ class Finding:
     def verdict(self) -> tuple[str, str]:
         """(holds here | does not hold here | not enough data, why).
 
-        It holds where every judged effect's interval is above its bound, and does not hold where
-        some interval is not above it at all. Otherwise the data decide nothing: an interval that
-        shrinks as 1 / sqrt(n) would leave out the bound with so many times as many data.
+        It holds where every judged effect's interval is above its bound, which it is by chance in at
+        most 2.5 % of repetitions if one of them is not. It does not hold where one of the effects
+        `is_refuted`, at a level that the effects share. Otherwise the data decide nothing.
         """
         judged = [effect for effect in self.effects if effect.above is not None]
         if self.missing or not judged:
             return "not enough data", self.missing
-        if against := [e.label for e in judged if e.high <= e.above]:
+        if against := [e.label for e in judged if e.is_refuted(len(judged))]:
             return "does not hold here", "against it: " + "; ".join(against)
         if unknown := [e.label for e in judged if math.isnan(e.low)]:
             return "not enough data", "no interval for: " + "; ".join(unknown)
         undecided = [e for e in judged if e.low <= e.above]
         if not undecided:
             return "holds here", ""
-        far = min(abs(e.value - e.above) / (e.high - e.low) for e in undecided)
-        times = math.ceil(max(1.1, (0.5 / far) ** 2)) if far > 0.05 else "over 100"
-        labels = "; ".join(e.label for e in undecided)
-        return "not enough data", f"undecided: {labels}; needed: {times} times as many {self.over}"
+        why = "undecided: " + "; ".join(e.label for e in undecided)
+        times = needed(undecided, len(judged))
+        if times <= MOST_TIMES:
+            why += f"; needed for a power of {POWER:.0%}: {times} times as many {self.over}"
+        return "not enough data", why
+
+
+def needed(undecided: list[Effect], judged: int) -> int:
+    """How many times as many data would decide, in POWER of cases, if what was measured is so.
+
+    Intervals shrink as 1 / sqrt(n). Where all effects are above their bounds, all of them must be
+    found to be; else it takes the one that refutes the claim soonest, at the level of `is_refuted`.
+
+    >>> needed([Effect("", 1.0, -0.96, 2.96, above=0)], judged=1)
+    8
+    """
+    below = [e for e in undecided if e.value <= e.above]
+    if below:
+        level, power, choose = 0.025 / judged, POWER, min
+    else:
+        below, level, power, choose = undecided, 0.025, POWER ** (1 / len(undecided)), max
+    quantiles = NormalDist().inv_cdf(1 - level) + NormalDist().inv_cdf(power)
+    roots = [quantiles * e.error() / max(abs(e.value - e.above), 1e-12) for e in below]
+    return math.ceil(min(choose(roots), MOST_TIMES) ** 2)
 
 
 def difference(a, b, c, d):
@@ -81,7 +131,8 @@ def difference(a, b, c, d):
 def t_quantile(z: float, free: int) -> float:
     """Student's quantile where the normal one is z: the Cornish-Fisher expansion about it.
 
-    free: degrees of freedom. From 4 on it is right to two digits.
+    free: degrees of freedom. From 4 on it is right to two digits; where there are infinitely many it
+    is z.
 
     >>> round(t_quantile(1.959964, 4), 2)
     2.77

@@ -11,15 +11,17 @@ import math
 from functools import partial
 from pathlib import Path
 
-from analysis.effects import Finding, markdown_table
+from analysis.effects import POWER, Finding, markdown_table
+from analysis.exploration import x1_exploration
 from analysis.figures import draw_training, no_matplotlib, save
-from analysis.instance_level import i1_perplexity, x1_exploration
+from analysis.instance_level import i1_perplexity
 from analysis.mechanism import PREDICTED, agreement, describe, draw_entropy_change
 from analysis.replacement import replacement_findings
 from analysis.sampled import read_sampled
-from analysis.stage_level import s1_two_stages, s2_right_and_wrong, s3_which_tokens, s4_defects
+from analysis.stage_level import s2_right_and_wrong, s3_which_tokens, s4_defects
 from analysis.stages import stages_of
 from analysis.token_level import s5_what_an_update_changes, s6_kinds_of_tokens, t1_position
+from analysis.two_stages import s1_two_stages
 from eval import table
 from record import Progress, Run, read_run, write_summary
 
@@ -72,6 +74,9 @@ def write_report(findings: list[Finding], folder: Path, title: str, notes: list[
     (folder / "findings.json").write_text(text + "\n", encoding="utf-8")
 
 
+FOUND = f"found in {POWER:.0%}"  # the size at which the claim's interval would be above its bound
+
+
 def section(finding: Finding, with_figure: bool) -> list[str]:
     """What report.md says of a finding: lines of Markdown."""
     verdict, why = finding.verdict()
@@ -80,12 +85,17 @@ def section(finding: Finding, with_figure: bool) -> list[str]:
     if with_figure:
         lines += [f"![{finding.name}]({finding.name}.png)", ""]
     rows = []
-    for label, value, low, high, above in finding.effects:
-        interval = "" if math.isnan(low) else f"[{low:.3g}, {high:.3g}]"
-        rows.append([label, f"{value:.3g}", interval, "" if above is None else f"above {above}"])
+    for effect in finding.effects:
+        interval = claimed = found = ""
+        if not math.isnan(effect.low):
+            interval = f"[{effect.low:.3g}, {effect.high:.3g}]"
+        if effect.above is not None:
+            claimed = f"above {effect.above:.3g}"
+            found = "" if math.isnan(effect.low) else f"{effect.found():.3g}"
+        rows.append([effect.label, f"{effect.value:.3g}", interval, claimed, found])
     if rows:
-        over = f"95 % interval over {finding.over}"
-        lines += [*markdown_table(["", "measured", over, "claimed"], rows), ""]
+        head = ["", "measured", f"95 % interval over {finding.over}", "claimed", FOUND]
+        lines += [*markdown_table(head, rows), ""]
     return lines + ([*finding.notes, ""] if finding.notes else [])
 
 
@@ -93,8 +103,11 @@ def as_json(finding: Finding) -> dict:
     """An entry of findings.json."""
     verdict, why = finding.verdict()
     effects = [effect._asdict() for effect in finding.effects]
-    for effect in effects:  # NaN is no JSON
-        effect |= {k: None for k in ("value", "low", "high") if math.isnan(effect[k])}
+    for effect, entry in zip(finding.effects, effects, strict=True):
+        entry["found"] = math.nan if effect.above is None else effect.found()
+        entry |= {
+            k: None for k, x in entry.items() if isinstance(x, float) and not math.isfinite(x)
+        }
     said = {"name": finding.name, "claim": finding.claim, "verdict": verdict, "why": why}
     return said | {"intervals_over": finding.over, "effects": effects}
 

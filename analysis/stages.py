@@ -15,7 +15,7 @@ SEEN = 20  # steps before anything is said
 SLOWER = 0.5  # after the knee both curves go at most at this share of their speed before it
 EVIDENCE = 12.0  # how much better than a straight line, in units of the likelihood ratio below
 CLEARLY = 3.0  # standard errors by which both slopes of the rising stage are off 0
-TENTH = 0.1  # of the rising stage: the windows at its two ends
+WINDOW = 0.2  # of the rising stage: the windows at its two ends
 
 
 class Knee(NamedTuple):
@@ -100,19 +100,21 @@ def plateau_has_begun(entropies, accuracies) -> bool:
 class Stages(NamedTuple):
     """The last step of the rising stage, None where no knee was found; the last of the run.
 
-    Without a knee all steps count as the rising stage, and no plateau is known.
+    Without a knee all steps count as the rising stage, and no plateau is known. take_off: the last
+    step before the rising stage, 0 where it begins with the run.
     """
 
     knee: int | None
     last: int
+    take_off: int = 0
 
     def of(self, step) -> dict:
-        """{stage: which of the steps (n,) are in it}."""
-        rising = step <= (self.knee or self.last)
-        return {"rising stage": rising, "plateau": ~rising}
+        """{stage: which of the steps (n,) are in it}; those up to take_off are in neither."""
+        end = self.knee or self.last
+        return {"rising stage": (step > self.take_off) & (step <= end), "plateau": step > end}
 
     def ends_of_rise(self, step, least):
-        """Two (n,) masks of the steps (n,): the first and the last tenth of the rising stage.
+        """Two (n,) masks of the steps (n,): the first and the last WINDOW of the rising stage.
 
         Each holds at least `least` different steps, those nearest to that end. None where the two
         would have a step in common.
@@ -122,12 +124,13 @@ class Stages(NamedTuple):
         >>> first.tolist(), last.tolist()
         ([True, False, False, False], [False, False, True, False])
         """
-        end = self.knee or self.last
-        inside = sorted({s for s in step.tolist() if s <= end})
+        begin, end = self.take_off, self.knee or self.last
+        inside = sorted({s for s in step.tolist() if begin < s <= end})
         if len(inside) < 2 * least:
             return None
-        first = step <= max(TENTH * end, inside[least - 1])
-        last = (step >= min((1 - TENTH) * end + 1, inside[-least])) & (step <= end)
+        length = WINDOW * (end - begin)
+        first = (step > begin) & (step <= max(begin + length, inside[least - 1]))
+        last = (step >= min(end - length + 1, inside[-least])) & (step <= end)
         return None if (first & last).any() else (first, last)
 
 

@@ -33,9 +33,20 @@ def test_the_bootstrap_covers():
         ([(1, 0.5, 1.5, 0), (-1, -1.5, -0.5, None)], "holds here", ""),
         ([(1, 0.5, 1.5, 0), (-1, -1.5, -0.5, 0)], "does not hold here", "against it: 1"),
         ([(0, 0, 0, 0)], "does not hold here", "against it: 0"),
-        ([(1, -1, 3, 0)], "not enough data", "4 times as many questions"),
-        ([(1, -1, 3, 0), (0.5, -1.5, 2.5, 0)], "not enough data", "16 times as many questions"),
-        ([(0.01, -1, 1, 0)], "not enough data", "over 100 times as many questions"),
+        # (1.96 + 0.84) standard errors of 2 / 1.96 are to be 1: 2.86 ** 2 = 8.2 times as many.
+        (
+            [(1, -1, 3, 0)],
+            "not enough data",
+            "undecided: 0; needed for a power of 80%: 9 times as many questions",
+        ),
+        # Two that must both be found, each in 0.8 ** 0.5 of cases: ((1.96 + 1.25) 1.02 / 0.5) ** 2.
+        ([(1, -1, 3, 0), (0.5, -1.5, 2.5, 0)], "not enough data", "43 times as many questions"),
+        ([(0.01, -1, 1, 0)], "not enough data", "undecided: 0"),
+        # One of two that is below refutes at 1.25 %: (2.24 + 0.84) 1.02 = 3.14 times as far.
+        ([(1, -1, 3, 0), (-1, -3, 1, 0)], "not enough data", "10 times as many questions"),
+        # Below 0 at 2.5 %, not at 2.5 % / 2: of two effects one is by chance.
+        ([(-1, -1.9, -0.1, 0)], "does not hold here", "against it: 0"),
+        ([(-1, -1.9, -0.1, 0), (1, 0.5, 1.5, 0)], "not enough data", "3 times as many questions"),
         ([(1, math.nan, math.nan, 0)], "not enough data", "no interval for: 0"),
     ],
 )
@@ -43,6 +54,24 @@ def test_verdicts(effects, verdict, why):
     named = [Effect(str(i), *effect) for i, effect in enumerate(effects)]
     found = Finding("S0", "", effects=named).verdict()
     assert found[0] == verdict and found[1].endswith(why)
+
+
+def test_false_verdicts_are_rare_whatever_the_number_of_effects():
+    """Three effects: all 0, one false verdict either way in 2.5 %; all above 0, refuted in less."""
+    generator = torch.Generator().manual_seed(0)
+    counts = dict.fromkeys(("holds here", "does not hold here", "not enough data"), 0)
+    for errors in torch.randn(4000, 3, generator=generator).tolist():
+        effects = [Effect("", e, e - 1.96, e + 1.96, above=0) for e in errors]
+        counts[Finding("S0", "", effects=effects).verdict()[0]] += 1
+    assert counts["holds here"] < 0.005 * 4000
+    assert 0.015 * 4000 < counts["does not hold here"] < 0.035 * 4000
+
+
+def test_students_tails_are_wider():
+    effect = Effect("", -1.0, -1.95, -0.05, above=0)
+    assert effect.is_refuted(1) and not effect._replace(free=4).is_refuted(2)
+    assert effect._replace(free=4).error() == pytest.approx(0.95 / 2.776, abs=0.001)
+    assert effect._replace(free=4).found() == pytest.approx((2.776 + 0.8416) * 0.3422, abs=0.003)
 
 
 def test_an_effect_is_the_bootstrap_of_its_sums():

@@ -23,10 +23,10 @@ FINDING = Finding(
 def test_a_finding_in_markdown():
     assert section(FINDING, with_figure=True) == [
         *("## S0", "", "It rises.", "", "**holds here**", "", "![S0](S0.png)", ""),
-        "|  | measured | 95 % interval over steps | claimed |",
-        "| --- | --- | --- | --- |",
-        "| a rise | 1.23 | [0.5, 2] | above 0 |",
-        "| a number | 7 |  |  |",
+        "|  | measured | 95 % interval over steps | claimed | found in 80% |",
+        "| --- | --- | --- | --- | --- |",
+        "| a rise | 1.23 | [0.5, 2] | above 0 | 1.07 |",
+        "| a number | 7 |  |  |  |",
         *("", "A note.", ""),
     ]
     bare = section(Finding("S9", "Nothing.", missing="needed: more"), with_figure=False)
@@ -35,10 +35,10 @@ def test_a_finding_in_markdown():
 
 def test_a_finding_in_json():
     found = as_json(FINDING)
-    assert found["effects"] == [
-        {"label": "a rise", "value": 1.23456, "low": 0.5, "high": 2.0, "above": 0},
-        {"label": "a number", "value": 7, "low": None, "high": None, "above": None},
-    ]
+    rise = {"label": "a rise", "value": 1.23456, "low": 0.5, "high": 2.0, "above": 0, "free": None}
+    number = {"label": "a number", "value": 7} | dict.fromkeys(("low", "high", "above", "free"))
+    found_at = pytest.approx(2.8016 * 1.5 / 3.92, abs=1e-4)
+    assert found["effects"] == [rise | {"found": found_at}, number | {"found": None}]
     del found["effects"]
     said = {"name": "S0", "claim": "It rises.", "verdict": "holds here", "why": ""}
     assert found == said | {"intervals_over": "steps"}

@@ -96,7 +96,12 @@ def test_ends_of_the_rising_stage():
     assert Stages(50, 60).ends_of_rise(steps, least=3) is None
     every = torch.arange(1, 201)
     first, last = Stages(100, 200).ends_of_rise(every, least=2)
-    assert (every[first].tolist(), every[last].tolist()) == ([*range(1, 11)], [*range(91, 101)])
+    assert (every[first].tolist(), every[last].tolist()) == ([*range(1, 21)], [*range(81, 101)])
+    first, last = Stages(100, 200, take_off=50).ends_of_rise(every, least=2)
+    assert (every[first].tolist(), every[last].tolist()) == ([*range(51, 61)], [*range(91, 101)])
+    inside = Stages(100, 200, take_off=50).of(torch.tensor([50, 51, 100, 101]))
+    assert inside["rising stage"].tolist() == [False, True, True, False]
+    assert inside["plateau"].tolist() == [False, False, False, True]
 
 
 def test_in_a_long_run_a_knee_has_a_twentieth_of_the_steps_on_either_side():
