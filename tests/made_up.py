@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pyarrow
 import pyarrow.parquet
@@ -136,3 +138,15 @@ def sampled(step, right=None, group=None, lengths=None, **columns):
         vocabulary=columns.get("vocabulary", []),
         **found,
     )
+
+
+class World(NamedTuple):
+    """A made-up world in which the truth about a finding is known, for tests/simulate_verdicts.py.
+
+    draw: seed -> the verdict on one made-up run of it. error: the verdict that would be wrong there.
+    """
+
+    finding: str
+    about: str
+    draw: Callable[[int], str]
+    error: str
