@@ -8,13 +8,13 @@ and those of an evaluation, so temperature, alignment and precision cannot drift
     logits         (n, V)      a chunk at a time, float32 from here on, never kept for the whole batch
     logp, H, ...   (B, T)      scattered back; x[:, t] is about token t and 0 outside the response
 
-With z the logits divided by the temperature and p = softmax(z) at the state in which token a was drawn:
+With z the model's logits, tau the temperature and p = softmax(z / tau) where token a was drawn:
 
     logp      log p_a
     entropy   H   = -sum_b p_b log p_b                                    full vocabulary, in nats
     branching     = how many tokens make up the top 95 % of p             arXiv 2508.07534
-    gradient      = |d log p_a / dz| = sqrt(1 - 2 p_a + sum_b p_b^2)      ours; times |A| in the records
-    polarity  T_a = S - p_a (log p_a + H),  S = sum_b p_b^2 (log p_b + H)
+    gradient      = |d log p_a / dz| = sqrt(1 - 2 p_a + sum_b p_b^2) / tau   ours; times |A| in the records
+    polarity  T_a = (S - p_a (log p_a + H)) / tau^2,  S = sum_b p_b^2 (log p_b + H)
                     a step eta along A d log p_a / dz changes H by eta A T_a to first order; E_p[T_a] = 0
                     (ours; the quantity behind arXiv 2605.11775)
     perplexity    = exp(-mean_t logp_t) over a response                   arXiv 2508.02260
@@ -23,7 +23,7 @@ Everything is at the temperature of the sampling, because that is the policy tha
 
 What an update does to the entropy is measured by scoring the same states before and after it, and
 predicted twice: from the change of their logits (`entropy_change`, below), and, before the update is
-made, from the advantages: the learning rate times the mean of A T (`record.end_probe`).
+made, from the advantages: the learning rate times the mean of A T (`probe.after_updates`).
 """
 
 import contextlib
@@ -121,8 +121,9 @@ def score_chunk(model, states, tokens, temperature, logp_only):
         entropy = parts.sum(-1)
         squares = probs.square().sum(-1)
         p = logp.exp()
-        gradient = (1 - 2 * p + squares).clamp(min=0).sqrt()
+        gradient = (1 - 2 * p + squares).clamp(min=0).sqrt() / temperature
         polarity = entropy * squares - (probs * parts).sum(-1) - p * (logp + entropy)
+        polarity = polarity / temperature**2  # one temperature of z on its way to p, one back
         return logp, entropy, branching_factor(probs), gradient, polarity
 
 
@@ -264,8 +265,8 @@ def first_order(before, after):
     """The change of entropy from logits `before` to logits `after`: (measured, predicted), each (n,).
 
     Predicted is dH = -sum_a p_a (log p_a + H) dz_a = -Cov_{a~p}(log p_a, dz_a), right up to O(|dz|^2)
-    whatever made the change (2505.22617, for any optimizer ours). before, after (n, V); a constant
-    added to all logits of a state changes neither.
+    whatever made the change (2505.22617, for any optimizer ours). before, after (n, V), divided by the
+    temperature; a constant added to all logits of a state changes neither.
 
     >>> z = torch.tensor([[2.0, 0.0]])
     >>> [f"{x.item():.4f}" for x in first_order(z, z + torch.tensor([[0.01, 0.0]]))]

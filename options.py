@@ -313,12 +313,23 @@ class TrainOptions(Asked):
         "0 = never",
         least=0,
     )
+    probe_control: bool = option(
+        True,
+        "on probe steps make updates with permuted advantages too, and undo them: what any update does; "
+        "weights and optimizer wait in the CPU's memory meanwhile",
+    )
     probe_rollouts: int = option(
         128,
         "rollouts of a batch in whose states a probe compares the entropy before and after; what the "
         "model knew there waits in the CPU's memory meanwhile",
         least=1,
     )
+
+    @property
+    def shown_every(self) -> int:
+        """show_every, or what it is by default where the output goes."""
+        default = 50 if sys.stdout.isatty() else 0
+        return default if self.show_every is None else self.show_every
 
     @property
     def clip_range(self) -> tuple[float, float]:

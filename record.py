@@ -30,7 +30,7 @@ import torch
 from tqdm import tqdm
 
 from data import Question, draw
-from entropy import entropy_change, log_perplexity, rollout_mean, score_batch, snapshot, token_mean
+from entropy import log_perplexity, rollout_mean, score_batch, token_mean
 from loss import relative_position, token_covariance
 from options import InputError, one_line
 from policy import CannotLoad, encode_prompt, save_policy
@@ -158,8 +158,11 @@ def token_metrics(batch: Batch) -> dict:
 
 
 def update_metrics(updates: list) -> dict:
-    """Over the optimizer steps of a training step, each an Update of train.py."""
-    made = [update for update in updates if not update.skipped]
+    """Over the optimizer steps of a training step, each an Update of train.py.
+
+    A minibatch without any gradient makes no step, and counts in no mean over steps.
+    """
+    made = [update for update in updates if update.tokens_run and not update.skipped]
     kl = sum(x for update in updates for x in update.kl_sums)
     tokens_run = sum(update.tokens_run for update in updates)
     return {
@@ -169,7 +172,7 @@ def update_metrics(updates: list) -> dict:
         "cov_eligible": sum(update.eligible for update in updates),
         "cov_taken": sum(update.taken for update in updates),
         "approx_kl": kl / max(tokens_run, 1) if math.isfinite(kl) else None,
-        "skipped_updates": len(updates) - len(made),
+        "skipped_updates": sum(update.skipped for update in updates),
     }
 
 
@@ -184,41 +187,6 @@ ENTROPY_CHANGES = ("entropy_change", "entropy_change_from_logits", "entropy_chan
 def is_due(every: int, step: int) -> bool:
     """On the first step, and on each that `every` divides; 0 is never."""
     return bool(every) and (step == 1 or step % every == 0)
-
-
-def start_probe(training, batch: Batch):
-    """On a probe step, what the policy knows before the update in the states of some rollouts.
-
-    training: train.py's. Up to probe_rollouts of them, evenly spread over the batch. In float32, since
-    bfloat16 rounds away more than a small step changes.
-    """
-    options, count = training.options, len(batch.grades)
-    if not is_due(options.probe_every, training.progress.step):
-        return None
-    rows = torch.arange(0, count, math.ceil(count / options.probe_rollouts))
-    few = batch.rollouts.rows(rows)
-    return rows, few, snapshot(training.policy.model, few, training.scoring)
-
-
-def end_probe(training, batch: Batch, before) -> dict:
-    """What the update did: ENTROPY_CHANGES, logp_change, and that of each token into the batch.
-
-    before: what `start_probe` gave. None everywhere where nothing was probed.
-    """
-    if before is None:
-        return dict.fromkeys((*ENTROPY_CHANGES, "logp_change"))
-    rows, few, known = before
-    model, scoring = training.policy.model, training.scoring
-    with training.autocast:
-        logp = score_batch(model, batch.rollouts, scoring, logp_only=True).logp
-    batch.logp_change = logp - batch.scores.logp
-    measured, from_logits = entropy_change(model, known, few, scoring)
-    pull = (batch.scores.polarity * batch.shaped)[rows]
-    rate = training.optimizer.param_groups[0]["lr"]
-    from_advantages = rate * token_mean(pull, batch.mask[rows])
-    changes = (measured.mean().item(), from_logits.mean().item(), from_advantages)
-    moved = token_mean(batch.logp_change.abs(), batch.mask)
-    return dict(zip(ENTROPY_CHANGES, changes, strict=True)) | {"logp_change": moved}
 
 
 MOST_DIFFERENT = 0.1  # mean over tokens: beyond, the policy trained is another than the one sampled
@@ -375,6 +343,7 @@ def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:
     rollouts, mask, scores = batch.rollouts, batch.mask, batch.scores
     asked = [q for q in batch.questions for _ in range(len(batch.grades) // len(batch.questions))]
     unknown = torch.full_like(batch.shaped, math.nan)
+    control, change = batch.control, batch.logp_change
     per_token = {
         "token_ids": rollouts.input_ids,
         "relative_position": relative_position(mask),
@@ -384,7 +353,9 @@ def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:
         "gradient": scores.gradient * batch.shaped.abs(),
         "polarity": scores.polarity,
         "shaped_advantage": batch.shaped,
-        "logp_change": unknown if batch.logp_change is None else batch.logp_change,
+        "logp_change": unknown if change is None else change,
+        "control_logp_change": unknown if control is None else control.logp_change,
+        "control_gradient": unknown if control is None else scores.gradient * control.shaped.abs(),
     }
     columns = {
         "step": [step] * len(asked),

@@ -240,6 +240,13 @@ def grade_rollouts(policy, asked: list[Question], rollouts: Rollouts, grade=grad
     ]
 
 
+class Control(NamedTuple):
+    """The same updates with the advantages permuted among the rollouts, made and undone by probe.py."""
+
+    shaped: torch.Tensor  # (B, T) the advantage of each token in them
+    logp_change: torch.Tensor  # (B, T) what they did
+
+
 @dataclasses.dataclass
 class Batch:
     """Questions and their rollouts, and all that becomes known of them on the way to the update.
@@ -257,7 +264,10 @@ class Batch:
     scores: TokenScores | None = None
     advantages: torch.Tensor | None = None  # (B,) how much better than its group
     shaped: torch.Tensor | None = None  # (B, T) the advantage of each token, after reweighting
-    logp_change: torch.Tensor | None = None  # (B, T) what the update did; None: not probed
+    logp_change: torch.Tensor | None = None  # (B, T) what the updates did; None: not probed
+    control: Control | None = (
+        None  # what those that know nothing of right and wrong would have done
+    )
 
     @property
     def mask(self):

@@ -39,6 +39,7 @@ import torch
 from tqdm import tqdm
 
 import loss
+import probe
 import record
 import rollout
 import toy
@@ -121,10 +122,9 @@ class Update:
 # ---------------------------------------------------------------------------------- the algorithm
 
 
-def weigh(batch: Batch, options: TrainOptions, shaping: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """The advantage of each rollout, (B,), and of each of its tokens, (B, T), after `shaping` if true."""
-    advantages = loss.group_advantages(batch.rewards, options.group_size)
-    shaped = advantages[:, None].expand(batch.mask.shape)
+def weigh(batch: Batch, options: TrainOptions, shaping: bool) -> torch.Tensor:
+    """The advantage of each token, (B, T): that of its rollout, reweighted by `shaping` if true."""
+    shaped = batch.advantages[:, None].expand(batch.mask.shape)
     if shaping:
         log_ppl = log_perplexity(batch.scores.logp, batch.mask)
         shaped = loss.ppl_shaping(shaped, log_ppl, options.group_size, options.ppl_alpha)
@@ -134,7 +134,7 @@ def weigh(batch: Batch, options: TrainOptions, shaping: bool) -> tuple[torch.Ten
         shaped = loss.polarity_shaping(
             shaped, batch.scores.polarity, options.polarity_expand, options.polarity_contract
         )
-    return advantages, shaped
+    return shaped
 
 
 def shaping_is_on(progress: Progress, options: TrainOptions) -> bool:
@@ -255,6 +255,13 @@ def update(training: Training, batch: Batch) -> list[Update]:
     return updates
 
 
+def weigh_and_update(training: Training, batch: Batch) -> list[Update]:
+    """The updates of a step; also those of a probe's control, whose advantages are permuted."""
+    shaping = shaping_is_on(training.progress, training.options)
+    batch.shaped = weigh(batch, training.options, shaping)
+    return update(training, batch)
+
+
 def training_step(training: Training) -> tuple[dict, Batch, record.Clock]:
     """One turn of the loop at the top of this file. Returns its metrics, its batch and its times."""
     options, policy, progress = training.options, training.policy, training.progress
@@ -271,13 +278,13 @@ def training_step(training: Training) -> tuple[dict, Batch, record.Clock]:
         )
     with clock("score"), training.autocast:
         batch.scores = score_batch(policy.model, batch.rollouts, training.scoring)
-    batch.advantages, batch.shaped = weigh(batch, options, shaping_is_on(progress, options))
-    with clock("probe"):  # now and then: what will the update do to log-probability and entropy?
-        known = record.start_probe(training, batch)
+    batch.advantages = loss.group_advantages(batch.rewards, options.group_size)
+    with clock("probe"):  # now and then: what do updates do to log-probability and entropy?
+        known = probe.before_updates(training, batch, weigh_and_update)
     with clock("update"):
-        updates = update(training, batch)
+        updates = weigh_and_update(training, batch)
     with clock("probe"):
-        changes = record.end_probe(training, batch, known)
+        changes = probe.after_updates(training, batch, known)
     metrics = {"step": progress.step} | record.sampling_metrics(sampled)
     metrics |= record.token_metrics(batch) | record.update_metrics(updates) | changes
     metrics |= {"sampling_logp_difference": difference, "learning_rate": rate}
@@ -303,9 +310,6 @@ def train(options: TrainOptions) -> None:
         progress.before = progress.latest = evaluation(training)
         record.save_checkpoint(training)
     print(f"run folder: {folder}")
-    show_every = options.show_every
-    if show_every is None:
-        show_every = 50 if sys.stdout.isatty() else 0
     with (
         record.interruptible() as interrupted,
         tqdm(total=options.steps, initial=progress.step, desc="GRPO", unit="step") as bar,
@@ -315,7 +319,7 @@ def train(options: TrainOptions) -> None:
             step, last = progress.step, progress.step == options.steps
             if record.is_due(options.save_rollouts_every, step):
                 record.write_rollouts(folder, step, batch, training.policy.tokenizer)
-            if record.is_due(show_every, step):
+            if record.is_due(options.shown_every, step):
                 record.show_rollout(step, batch)
             due = options.eval_every and step % options.eval_every == 0
             if due or last:

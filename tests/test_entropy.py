@@ -71,31 +71,34 @@ def test_perplexity_against_the_definition(policy):
         assert mine == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_token_gradient_is_what_autograd_says(rotary):
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_token_gradient_is_what_autograd_says(rotary, temperature):
     batch = sampled(rotary)
-    scores = score_batch(rotary.model, batch)
+    scores = score_batch(rotary.model, batch, Scoring(temperature))
     logits = plain_logits(rotary, batch)[0].requires_grad_()
     for t in batch.response_mask[0].nonzero().flatten().tolist():
-        logp = logits[t].log_softmax(-1)[batch.input_ids[0, t]]
+        logp = (logits[t] / temperature).log_softmax(-1)[batch.input_ids[0, t]]
         (gradient,) = torch.autograd.grad(logp, logits)
         assert scores.gradient[0, t].item() == pytest.approx(gradient.norm().item(), rel=1e-4)
 
 
-def test_polarity_predicts_the_change_of_entropy_and_vanishes_on_average(rotary):
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_polarity_predicts_the_change_of_entropy_and_vanishes_on_average(rotary, temperature):
     batch = sampled(rotary)
-    scores = score_batch(rotary.model, batch)
+    scores = score_batch(rotary.model, batch, Scoring(temperature))
     logits = plain_logits(rotary, batch)[0].double()
     for t in batch.response_mask[0].nonzero().flatten().tolist()[:5]:
-        probs = logits[t].softmax(-1)
-        entropy_of = lambda z: torch.distributions.Categorical(logits=z).entropy()
+        probs = (logits[t] / temperature).softmax(-1)
+        entropy_of = lambda z: torch.distributions.Categorical(logits=z / temperature).entropy()
         step = torch.nn.functional.one_hot(batch.input_ids[0, t], len(probs)) - probs
+        step = step / temperature  # d log p_a / dz
         eta = 1e-4
         measured = (entropy_of(logits[t] + eta * step) - entropy_of(logits[t])) / eta
         assert scores.polarity[0, t].item() == pytest.approx(measured.item(), rel=1e-2, abs=1e-4)
         # E_p[T] = 0, with T of every token from the definition.
         log_p, h = probs.log(), entropy_of(logits[t])
         s = (probs**2 * (log_p + h)).sum()
-        every = s - probs * (log_p + h)
+        every = (s - probs * (log_p + h)) / temperature**2
         assert scores.polarity[0, t].item() == pytest.approx(
             every[batch.input_ids[0, t]].item(), rel=1e-3, abs=1e-5
         )

@@ -17,7 +17,7 @@ FLOORS = (  # from the ground; a file imports only from floors below its own
     {"policy"},
     {"rollout"},
     {"toy", "record"},
-    {"eval"},
+    {"eval", "probe"},
     {"analysis"},
     {"train", "analyze"},
 )

@@ -106,14 +106,15 @@ def test_metrics_of_what_was_trained_on_by_hand(batch):
 def test_metrics_of_the_updates_by_hand():
     made = Update(tokens=10, tokens_run=8, loss=0.5, grad_norm=2.0, clipped=1, kl_sums=[0.25, 0.5])
     skipped = Update(tokens=6, tokens_run=2, loss=math.nan, grad_norm=9.0, skipped=True, kl_sums=[])
-    covariant = Update(tokens=4, loss=0.1, grad_norm=1.0, eligible=3, taken=2)
-    assert record.update_metrics([made, skipped, covariant]) == {
+    covariant = Update(tokens=4, tokens_run=0, eligible=3, taken=2)  # without a gradient: no step
+    other = Update(tokens=10, tokens_run=10, loss=0.1, grad_norm=1.0)
+    assert record.update_metrics([made, skipped, covariant, other]) == {
         "loss": pytest.approx(0.3),
         "grad_norm": 1.5,
-        "clip_fraction": 1 / 20,
+        "clip_fraction": 1 / 30,
         "cov_eligible": 3,
         "cov_taken": 2,
-        "approx_kl": 0.075,
+        "approx_kl": 0.0375,
         "skipped_updates": 1,
     }
     found = record.update_metrics([skipped])
