@@ -80,6 +80,23 @@ class Finding:
         self.effects.append(Effect(label, *bootstrap(statistic, *sums), above))
         return self.effects[-1]
 
+    def add_beside_control(self, label, statistic, sums, control, above=None) -> list[Effect]:
+        """A statistic of sums; the same of the control's, (units,) each; how much larger the first is.
+
+        What is judged is the last.
+        """
+        count = len(sums)
+        return [
+            self.add(label, statistic, *sums),
+            self.add(f"{label}, control", statistic, *control),
+            self.add(
+                f"{label}, less the control's",
+                lambda *c: statistic(*c[:count]) - statistic(*c[count:]),
+                *(*sums, *control),
+                above=above,
+            ),
+        ]
+
     def verdict(self) -> tuple[str, str]:
         """(holds here | does not hold here | not enough data, why).
 

@@ -67,6 +67,15 @@ def bars(axes, at, effects: list[Effect], colour, width=0.8, label=None) -> None
     )
 
 
+def mark_control(axes, at, effects: list[Effect]) -> None:
+    """A mark at what the control shows of each effect, with its interval."""
+    reach = [[e.value - e.low for e in effects], [e.high - e.value for e in effects]]
+    once = "control" not in axes.get_legend_handles_labels()[1]
+    how = {"color": PINK, "markerfacecolor": "white", "markersize": 4, "elinewidth": 1}
+    values = [e.value for e in effects]
+    axes.errorbar(at, values, reach, fmt="D", label="control" if once else None, **how)
+
+
 def mark_plateau(axes, stages: Stages) -> None:
     """A dotted line where the rising stage ends."""
     if stages.knee:

@@ -20,7 +20,7 @@ from analysis.replacement import replacement_findings
 from analysis.sampled import read_sampled
 from analysis.stage_level import s2_right_and_wrong, s3_which_tokens, s4_defects
 from analysis.stages import stages_of
-from analysis.token_level import s5_what_an_update_changes, s6_kinds_of_tokens, t1_position
+from analysis.token_level import s5_what_updates_change, s6_kinds_of_tokens, t1_position
 from analysis.two_stages import s1_two_stages
 from eval import table
 from record import Progress, Run, read_run, write_summary
@@ -39,7 +39,7 @@ def findings_of(run: Run, report: Path) -> list[Finding]:
         s2_right_and_wrong(run, stages),
         s3_which_tokens(stages, sampled),
         s4_defects(stages, sampled),
-        s5_what_an_update_changes(stages, sampled),
+        s5_what_updates_change(stages, sampled),
         s6_kinds_of_tokens(stages, sampled),
         i1_perplexity(stages, sampled),
         i2,

@@ -1,8 +1,13 @@
 """The saved rollouts of a run as tensors, and which of their tokens an update changed most.
 
-A token's measurements are those of rollouts/step_N.parquet. What an update did to a token is known
-on probe steps alone: the change of its probability p, in the state in which it was sampled, by all
-updates of the step. What the token means, `words.py` tells.
+A token's measurements are those of rollouts/step_N.parquet. What updates did to a token is known on
+probe steps alone: the change of its probability p, in the state in which it was sampled, by all updates
+of the step, and by those of the control, which know nothing of right and wrong (`probe.py`). What the
+token means, `words.py` tells.
+
+All tokens of a step are changed by the same updates, so what updates change is judged over steps, and
+sizes of changes are divided by their mean in the step: every step weighs by its number of tokens, however
+large its updates are.
 """
 
 import dataclasses
@@ -15,15 +20,17 @@ from analysis.stages import Stages
 from analysis.words import defects, is_beside_the_task, token_words, words_of
 from record import read_rollouts, rollout_files
 
-MOST = 0.01  # the most changed tokens are this share of all
+MOST = 0.01  # the most changed tokens are this share of those of their step
 AT_MOST = 256  # rollouts read of each file, from its beginning: of a large batch that is enough
 CELLS = ("step", "question", "text", "outcome", "truncated", "perplexity", "tokens")
 LISTS = ("entropy", "gradient", "relative_position", "old_logp", "logp_change")  # a value a token
+LISTS += ("control_logp_change", "control_gradient")
 
 # What a finding says where the rollouts cannot decide it.
 NO_PLATEAU = "no plateau was found; needed: more steps, until accuracy and entropy level off"
 NO_ROLLOUTS = "no rollouts were saved; needed: --save_rollouts_every"
 NO_PROBES = "no rollouts of probe steps were saved; needed: --probe_every and --save_rollouts_every"
+NO_CONTROL = "no control was made, which tells what any update shows; needed: --probe_control"
 FEW_FILES = "rollouts of fewer than four steps of the rising stage; needed: --save_rollouts_every 5"
 
 
@@ -44,6 +51,8 @@ class Sampled:
     gradient: torch.Tensor  # (N,) |A| times the norm of d log p / d logits
     position: torch.Tensor  # (N,) from 0 to 1
     moved: torch.Tensor  # (N,) dp, the change of probability by the step's updates; NaN: not probed
+    control_gradient: torch.Tensor  # (N,) gradient and dp of the control; NaN: there was none
+    control_moved: torch.Tensor
     vocabulary: list[str]
 
     def per_group(self, values, of_tokens=True) -> torch.Tensor:
@@ -58,8 +67,11 @@ class Sampled:
         return (word or "(end)").replace("`", "'").replace("|", "¦")
 
     def sums(self, tokens, values) -> list[torch.Tensor]:
-        """Of some tokens, (N,) bool: the sums of their values over each group, and their number."""
-        return [self.per_group(tokens * values), self.per_group(tokens)]
+        """Of some tokens, (N,) bool: the sums of their values over each step, and their number."""
+        _, of_row = self.step.unique(return_inverse=True)
+        blank = torch.zeros(2, int(of_row.max()) + 1, dtype=torch.double)
+        both = torch.stack([torch.where(tokens, values, 0.0).double(), tokens.double()])
+        return list(blank.index_add_(1, of_row[self.row], both))
 
 
 def read_sampled(folder: Path) -> Sampled | None:
@@ -91,9 +103,10 @@ def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
     step, question, text, outcome, truncated, perplexity, tokens = (
         table[name].to_pylist() for name in CELLS
     )
-    entropy, gradient, position, old_logp, change = (
+    entropy, gradient, position, old_logp, change, control_change, control_gradient = (
         torch.tensor(table[name].combine_chunks().flatten().to_numpy(False)) for name in LISTS
     )
+    p = old_logp.double().exp()
     words = []
     for asked, said, pieces in zip(question, text, tokens, strict=True):
         task = {word for *_, word in words_of(asked)}
@@ -118,18 +131,41 @@ def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
         "entropy": entropy,
         "gradient": gradient,
         "position": position,
-        "moved": old_logp.double().exp() * change.double().expm1(),
+        "moved": p * change.double().expm1(),
+        "control_gradient": control_gradient,
+        "control_moved": p * control_change.double().expm1(),
     }
 
 
-def probed(stages: Stages, sampled: Sampled | None) -> dict:
-    """{stage: ((N,) its probed tokens, (N,) the most changed MOST of them)}; {} without any."""
-    found = {}
-    if sampled:
-        for name, inside in stages.of(sampled.step[sampled.row]).items():
-            tokens = inside & ~sampled.moved.isnan()
-            if count := int(tokens.sum()):
-                size = sampled.moved.abs()
-                bound = size[tokens].kthvalue(max(1, count - int(MOST * count))).values
-                found[name] = tokens, tokens & (size >= bound.clamp(min=1e-12))
+def probed(stages: Stages, sampled: Sampled | None) -> tuple[dict, str]:
+    """({stage: (N,) bool, its probed tokens}, what is missing to judge them in the plateau, or "")."""
+    if not sampled:
+        return {}, NO_ROLLOUTS
+    known = ~sampled.moved.isnan()
+    parts = {name: known & inside for name, inside in stages.of(sampled.step[sampled.row]).items()}
+    parts = {name: tokens for name, tokens in parts.items() if tokens.any()}
+    if not parts:
+        return {}, NO_PROBES
+    return parts, NO_CONTROL if sampled.control_moved[known].isnan().any() else ""
+
+
+def most_changed(sampled: Sampled, tokens, moved) -> torch.Tensor:
+    """Of some tokens, (N,) bool, in each step the MOST that changed most: (N,) bool.
+
+    moved: (N,) dp. The token at the bound is among them, and any like it; what does not change is not.
+    """
+    size, step, found = moved.abs(), sampled.step[sampled.row], torch.zeros_like(tokens)
+    for s in sampled.step.unique():
+        here = tokens & (step == s)
+        if count := int(here.sum()):
+            bound = size[here].kthvalue(max(1, count - int(MOST * count))).values
+            found |= here & (size >= bound.clamp(min=1e-12))
     return found
+
+
+def relative_size(sampled: Sampled, tokens, moved) -> torch.Tensor:
+    """The size of each change over its mean among those of some tokens that are of its step: (N,)."""
+    size = torch.where(tokens, moved.abs(), 0.0).double()
+    _, of_row = sampled.step.unique(return_inverse=True)
+    total, count = sampled.sums(tokens, size)
+    return size / (total / count).clamp(min=1e-30)[of_row[sampled.row]]

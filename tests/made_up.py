@@ -54,6 +54,7 @@ def planted(step, knee=50, sign=1):
         noise = 0.01 * torch.rand(n, generator=generator)
         entropy = 0.1 + sign * 0.5 * (position - 0.5).abs() + noise + 2.0 * (text == BAD)
         change, gradient = 0.001 * torch.rand(n, generator=generator), torch.full((n,), 0.1)
+        control = 0.001 * torch.rand(n, generator=generator)
         if i < 4 if sign > 0 else i >= 12:  # one token in a rollout of low perplexity is moved
             at = 3 if sign > 0 else text.find("b")
             change[at] = 0.3 * (1 if right == (sign > 0) else -1)
@@ -62,7 +63,9 @@ def planted(step, knee=50, sign=1):
         row |= {"outcome": "no answer" if text == BAD else "correct" if right else "wrong"}
         row |= {"truncated": False, "perplexity": 1.1 + i / 100, "entropy": entropy.tolist()}
         row |= {"gradient": gradient.tolist(), "relative_position": position.tolist()}
-        rows.append(row | {"old_logp": [-0.7] * n, "logp_change": change.tolist()})
+        row |= {"old_logp": [-0.7] * n, "logp_change": change.tolist()}
+        row |= {"control_logp_change": control.tolist(), "control_gradient": [0.1] * n}
+        rows.append(row)
     return rows
 
 
@@ -126,7 +129,8 @@ def sampled(step, right=None, group=None, lengths=None, **columns):
     count = len(step)
     lengths = lengths or [1] * count
     tokens = torch.zeros(sum(lengths))
-    found = {name: tokens for name in ("entropy", "gradient", "position", "moved")}
+    measured = ("entropy", "gradient", "position", "moved", "control_moved", "control_gradient")
+    found = dict.fromkeys(measured, tokens)
     found |= {name: tokens.long() for name in ("kind", "word")} | {"beside": tokens.bool()}
     found |= {"perplexity": torch.ones(count), "defects": torch.zeros(count, 4).bool()}
     found |= {name: torch.as_tensor(values) for name, values in columns.items() if name in found}

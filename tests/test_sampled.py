@@ -9,7 +9,7 @@ import torch
 from made_up import planted, sampled, write_run
 
 from analysis import sampled as room
-from analysis.sampled import probed, read_sampled
+from analysis.sampled import most_changed, probed, read_sampled, relative_size
 from analysis.stages import Stages
 from analysis.words import FORMAL, REST
 
@@ -21,12 +21,18 @@ def row(step, question, outcome, tokens, **columns):
     found |= {"outcome": outcome, "truncated": outcome == "truncated", "perplexity": 1.0 + n}
     found |= {"entropy": [1.0 + i for i in range(n)], "gradient": [0.5] * n}
     found |= {"relative_position": [i / n for i in range(n)], "old_logp": [-1.0] * n}
-    return found | {"logp_change": [math.nan] * n} | columns
+    unknown = ("logp_change", "control_logp_change", "control_gradient")
+    return found | dict.fromkeys(unknown, [math.nan] * n) | columns
 
 
 def test_rollouts_become_tensors_and_groups_are_counted_on(tmp_path):
     first = [
-        row(2, "1+1", "correct", ["2", "="], logp_change=[0.5, -0.5]),
+        row(
+            *(2, "1+1", "correct", ["2", "="]),
+            logp_change=[0.5, -0.5],
+            control_logp_change=[-1.0, 0.0],
+            control_gradient=[3.0, 4.0],
+        ),
         row(2, "1+1", "wrong", ["3"]),
         row(2, "x+1", "no answer", ["castle", " x"]),
     ]
@@ -47,11 +53,13 @@ def test_rollouts_become_tensors_and_groups_are_counted_on(tmp_path):
     assert found.position.tolist() == pytest.approx([0, 0.5, 0, 0, 0.5, 0, 1 / 3, 2 / 3, 0])
     before, after = math.exp(-1), [math.exp(-0.5), math.exp(-1.5)]  # p before and after
     assert found.moved[:2].tolist() == pytest.approx([p - before for p in after])
-    assert found.moved[2:].isnan().all()
+    assert found.moved[2:].isnan().all() and found.control_moved[2:].isnan().all()
+    assert found.control_moved[:2].tolist() == pytest.approx([math.exp(-2) - before, 0])
+    assert found.control_gradient[:2].tolist() == [3, 4]
     assert found.per_group(found.entropy).tolist() == [4, 3, 7]
     assert found.per_group(found.perplexity, of_tokens=False).tolist() == [5, 3, 6]
     formal = found.kind == FORMAL
-    assert [x.tolist() for x in found.sums(formal, found.entropy)] == [[4, 0, 7], [3, 0, 4]]
+    assert [x.tolist() for x in found.sums(formal, found.entropy)] == [[4, 7], [3, 4]]  # by step
 
 
 def test_of_a_large_file_the_beginning_is_read(tmp_path, monkeypatch):
@@ -71,24 +79,45 @@ def test_without_rollouts_there_is_nothing(tmp_path):
     assert read_sampled(more).step.tolist() == [2] * 16
 
 
-def test_the_most_changed_are_a_hundredth_of_the_probed_tokens_of_a_stage():
-    moved = torch.linspace(0, 0.01, 700)
-    moved[[3, 40]] = torch.tensor([-0.5, 0.3])  # of 300 in the rising stage: three are a hundredth
-    moved[7] = 0.02
-    moved[[300, 301]] = torch.tensor([0.1, -0.2])  # of 200 in the plateau: two
+def test_tokens_are_probed_in_stages():
+    moved = torch.zeros(700)
     moved[500:] = math.nan  # of a step that was not probed
     found = sampled([1, 2, 3], lengths=[300, 200, 200], moved=moved)
-    parts = probed(Stages(1, 3), found)
-    counts = {name: int(tokens.sum()) for name, (tokens, _) in parts.items()}
-    assert counts == {"rising stage": 300, "plateau": 200}
-    most = {name: most.nonzero().flatten().tolist() for name, (_, most) in parts.items()}
-    # And one more, at the bound: the largest of the others.
-    assert most == {"rising stage": [3, 7, 40, 299], "plateau": [300, 301, 499]}
-    assert probed(Stages(1, 3), None) == {}
-    assert list(probed(Stages(None, 3), found)) == ["rising stage"]
-    still = sampled([1], lengths=[200], moved=torch.zeros(200))
-    (tokens, most), *_ = probed(Stages(None, 1), still).values()
-    assert tokens.all() and not most.any()  # what does not change is not among the most changed
+    parts, missing = probed(Stages(1, 3), found)
+    counts = {name: int(tokens.sum()) for name, tokens in parts.items()}
+    assert counts == {"rising stage": 300, "plateau": 200} and not missing
+    assert list(probed(Stages(None, 3), found)[0]) == ["rising stage"]
+    found.control_moved = torch.full((700,), math.nan)
+    assert probed(Stages(1, 3), found)[1] == room.NO_CONTROL
+    found.moved = found.control_moved
+    assert probed(Stages(1, 3), found) == ({}, room.NO_PROBES)
+    assert probed(Stages(1, 3), None) == ({}, room.NO_ROLLOUTS)
+
+
+def test_the_most_changed_are_a_hundredth_of_the_tokens_of_each_step():
+    """However much more is changed in one step than in another."""
+    moved = torch.linspace(0, 0.01, 500)
+    moved[[3, 40]] = torch.tensor([-0.5, 0.3])  # of 300 tokens of step 1 three are a hundredth
+    moved[7] = 0.2
+    moved[[300, 301]] = torch.tensor([0.02, -0.03])  # of 200 of step 2 two
+    found = sampled([1, 2], lengths=[300, 200], moved=moved)
+    every = torch.ones(500, dtype=torch.bool)
+    most = most_changed(found, every, moved).nonzero().flatten().tolist()
+    # And one more of each, at the bound: the largest of the others.
+    assert most == [3, 7, 40, 299, 300, 301, 499]
+    some = torch.arange(500) >= 200  # a hundredth of what is asked for
+    most = most_changed(found, some, moved).nonzero().flatten().tolist()
+    assert most == [298, 299, 300, 301, 499]
+    still = torch.zeros(500)  # what does not change is not among the most changed
+    assert not most_changed(found, every, still).any()
+
+
+def test_sizes_of_changes_are_relative_to_their_step():
+    moved = torch.tensor([0.1, -0.3, 5.0, 0.01, -0.03])
+    found = sampled([1, 2], lengths=[3, 2], moved=moved)
+    tokens = torch.tensor([True, True, False, True, True])
+    size = relative_size(found, tokens, moved)
+    assert size.tolist() == pytest.approx([0.5, 1.5, 0, 0.5, 1.5])
 
 
 def test_a_word_can_be_read_in_a_table():
