@@ -17,7 +17,7 @@ import torch
 
 from entropy import entropy_change, score_batch, snapshot, token_mean
 from record import ENTROPY_CHANGES, is_due, random_states, set_random_states
-from rollout import Batch, Control
+from rollout import Batch
 
 METRICS = (*ENTROPY_CHANGES, "logp_change", "control_logp_change")
 
@@ -37,7 +37,7 @@ def before_updates(training, batch: Batch, weigh_and_update):
             permuted = torch.randperm(count).to(batch.advantages.device)
             control = dataclasses.replace(batch, advantages=batch.advantages[permuted])
             weigh_and_update(training, control)
-            batch.control = Control(control.shaped, logp_change(training, control))
+            batch.control_logp_change = logp_change(training, control)
     rows = torch.arange(0, count, math.ceil(count / options.probe_rollouts))
     few = batch.rollouts.rows(rows)
     return rows, few, snapshot(training.policy.model, few, training.scoring)
@@ -57,9 +57,9 @@ def after_updates(training, batch: Batch, before) -> dict:
     rate = training.optimizer.param_groups[0]["lr"]
     from_advantages = rate * token_mean(pull, batch.mask[rows])
     changes = [measured.mean().item(), from_logits.mean().item(), from_advantages]
-    moved = token_mean(batch.logp_change.abs(), batch.mask)
-    control = batch.control and token_mean(batch.control.logp_change.abs(), batch.mask)
-    return dict(zip(METRICS, [*changes, moved, control], strict=True))
+    for change in (batch.logp_change, batch.control_logp_change):
+        changes.append(None if change is None else token_mean(change.abs(), batch.mask))
+    return dict(zip(METRICS, changes, strict=True))
 
 
 def logp_change(training, batch: Batch) -> torch.Tensor:

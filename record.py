@@ -343,7 +343,7 @@ def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:
     rollouts, mask, scores = batch.rollouts, batch.mask, batch.scores
     asked = [q for q in batch.questions for _ in range(len(batch.grades) // len(batch.questions))]
     unknown = torch.full_like(batch.shaped, math.nan)
-    control, change = batch.control, batch.logp_change
+    change, control_change = batch.logp_change, batch.control_logp_change
     per_token = {
         "token_ids": rollouts.input_ids,
         "relative_position": relative_position(mask),
@@ -351,11 +351,11 @@ def write_rollouts(folder: Path, step: int, batch: Batch, tokenizer) -> None:
         "entropy": scores.entropy,
         "branching": scores.branching,
         "gradient": scores.gradient * batch.shaped.abs(),
+        "logp_gradient": scores.gradient,
         "polarity": scores.polarity,
         "shaped_advantage": batch.shaped,
         "logp_change": unknown if change is None else change,
-        "control_logp_change": unknown if control is None else control.logp_change,
-        "control_gradient": unknown if control is None else scores.gradient * control.shaped.abs(),
+        "control_logp_change": unknown if control_change is None else control_change,
     }
     columns = {
         "step": [step] * len(asked),

@@ -240,13 +240,6 @@ def grade_rollouts(policy, asked: list[Question], rollouts: Rollouts, grade=grad
     ]
 
 
-class Control(NamedTuple):
-    """The same updates with the advantages permuted among the rollouts, made and undone by probe.py."""
-
-    shaped: torch.Tensor  # (B, T) the advantage of each token in them
-    logp_change: torch.Tensor  # (B, T) what they did
-
-
 @dataclasses.dataclass
 class Batch:
     """Questions and their rollouts, and all that becomes known of them on the way to the update.
@@ -265,9 +258,7 @@ class Batch:
     advantages: torch.Tensor | None = None  # (B,) how much better than its group
     shaped: torch.Tensor | None = None  # (B, T) the advantage of each token, after reweighting
     logp_change: torch.Tensor | None = None  # (B, T) what the updates did; None: not probed
-    control: Control | None = (
-        None  # what those that know nothing of right and wrong would have done
-    )
+    control_logp_change: torch.Tensor | None = None  # (B, T) what the control's did, see probe.py
 
     @property
     def mask(self):

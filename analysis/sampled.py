@@ -23,8 +23,8 @@ from record import read_rollouts, rollout_files
 MOST = 0.01  # the most changed tokens are this share of those of their step
 AT_MOST = 256  # rollouts read of each file, from its beginning: of a large batch that is enough
 CELLS = ("step", "question", "text", "outcome", "truncated", "perplexity", "tokens")
-LISTS = ("entropy", "gradient", "relative_position", "old_logp", "logp_change")  # a value a token
-LISTS += ("control_logp_change", "control_gradient")
+LISTS = ("entropy", "logp_gradient", "relative_position", "old_logp")  # a value a token
+LISTS += ("logp_change", "control_logp_change")
 
 # What a finding says where the rollouts cannot decide it.
 NO_PLATEAU = "no plateau was found; needed: more steps, until accuracy and entropy level off"
@@ -48,11 +48,10 @@ class Sampled:
     beside: torch.Tensor  # (N,) bool, see words.is_beside_the_task
     word: torch.Tensor  # (N,) index into vocabulary
     entropy: torch.Tensor  # (N,) nats
-    gradient: torch.Tensor  # (N,) |A| times the norm of d log p / d logits
+    gradient: torch.Tensor  # (N,) the norm of d log p / d logits
     position: torch.Tensor  # (N,) from 0 to 1
     moved: torch.Tensor  # (N,) dp, the change of probability by the step's updates; NaN: not probed
-    control_gradient: torch.Tensor  # (N,) gradient and dp of the control; NaN: there was none
-    control_moved: torch.Tensor
+    control_moved: torch.Tensor  # (N,) dp by the control's; NaN: there was none
     vocabulary: list[str]
 
     def per_group(self, values, of_tokens=True) -> torch.Tensor:
@@ -103,7 +102,7 @@ def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
     step, question, text, outcome, truncated, perplexity, tokens = (
         table[name].to_pylist() for name in CELLS
     )
-    entropy, gradient, position, old_logp, change, control_change, control_gradient = (
+    entropy, gradient, position, old_logp, change, control_change = (
         torch.tensor(table[name].combine_chunks().flatten().to_numpy(False)) for name in LISTS
     )
     p = old_logp.double().exp()
@@ -132,7 +131,6 @@ def tensors_of(table, vocabulary: dict[str, int]) -> dict[str, torch.Tensor]:
         "gradient": gradient,
         "position": position,
         "moved": p * change.double().expm1(),
-        "control_gradient": control_gradient,
         "control_moved": p * control_change.double().expm1(),
     }
 

@@ -51,8 +51,8 @@ def s5_what_updates_change(stages: Stages, sampled: Sampled | None) -> Finding:
     if "plateau" not in parts:
         finding.missing = NO_PLATEAU
     name, tokens = list(parts.items())[-1]
-    of_updates = what_changes(sampled, tokens, sampled.moved, sampled.gradient)
-    of_control = what_changes(sampled, tokens, sampled.control_moved, sampled.control_gradient)
+    of_updates = what_changes(sampled, tokens, sampled.moved)
+    of_control = what_changes(sampled, tokens, sampled.control_moved)
     for label, (statistic, sums) in of_updates.items():
         _, control = of_control[label]
         told = "hardly" in label
@@ -67,10 +67,12 @@ def s5_what_updates_change(stages: Stages, sampled: Sampled | None) -> Finding:
     return finding
 
 
-def what_changes(sampled: Sampled, tokens, moved, gradient) -> dict:
+def what_changes(sampled: Sampled, tokens, moved) -> dict:
     """{what is told of changes of p: (statistic, its sums over steps)}.
 
-    tokens: (N,) bool. moved, gradient: (N,) of the updates or of the control.
+    tokens: (N,) bool. moved: (N,) dp by the updates or by the control's. The gradient is that of log p
+    alone, without |A|: wrong rollouts have both more doubt and a larger |A|, so that |A| tells where
+    any update changes most.
     """
     right = sampled.right[sampled.row]
     most = most_changed(sampled, tokens, moved)
@@ -90,7 +92,7 @@ def what_changes(sampled: Sampled, tokens, moved, gradient) -> dict:
             sampled.sums(most & ~right, -moved),
         ),
     }
-    for label, values in (("entropy (nats)", sampled.entropy), ("gradient", gradient)):
+    for label, values in (("entropy (nats)", sampled.entropy), ("gradient", sampled.gradient)):
         sums = [*sampled.sums(most, values), *sampled.sums(tokens, values)]
         found[f"{label} of the most changed less that of all"] = (difference, sums)
     return found

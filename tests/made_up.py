@@ -62,9 +62,9 @@ def planted(step, knee=50, sign=1):
         row = {"step": step, "question": f"{i // 4}+1", "gold": "2", "text": text, "tokens": tokens}
         row |= {"outcome": "no answer" if text == BAD else "correct" if right else "wrong"}
         row |= {"truncated": False, "perplexity": 1.1 + i / 100, "entropy": entropy.tolist()}
-        row |= {"gradient": gradient.tolist(), "relative_position": position.tolist()}
+        row |= {"logp_gradient": gradient.tolist(), "relative_position": position.tolist()}
         row |= {"old_logp": [-0.7] * n, "logp_change": change.tolist()}
-        row |= {"control_logp_change": control.tolist(), "control_gradient": [0.1] * n}
+        row |= {"control_logp_change": control.tolist()}
         rows.append(row)
     return rows
 
@@ -129,7 +129,7 @@ def sampled(step, right=None, group=None, lengths=None, **columns):
     count = len(step)
     lengths = lengths or [1] * count
     tokens = torch.zeros(sum(lengths))
-    measured = ("entropy", "gradient", "position", "moved", "control_moved", "control_gradient")
+    measured = ("entropy", "gradient", "position", "moved", "control_moved")
     found = dict.fromkeys(measured, tokens)
     found |= {name: tokens.long() for name in ("kind", "word")} | {"beside": tokens.bool()}
     found |= {"perplexity": torch.ones(count), "defects": torch.zeros(count, 4).bool()}

@@ -83,26 +83,28 @@ def test_what_fails_within_is_undone_too(rotary):
     assert same(before, state_of(training))
 
 
-def test_the_control_is_the_update_of_permuted_advantages(rotary):
+def test_the_control_is_the_update_of_permuted_advantages(rotary, monkeypatch):
     training, batch = training_of(rotary)
+    updated, update = [], train.update
+    monkeypatch.setattr(train, "update", lambda t, b: updated.append(b.shaped) or update(t, b))
     probe.before_updates(training, batch, train.weigh_and_update)
-    control = batch.control
-    assert sorted(control.shaped[:, 0].tolist()) == sorted(batch.advantages.tolist())
-    assert not torch.equal(control.shaped[:, 0], batch.advantages)
-    batch.shaped = control.shaped
-    train.update(training, batch)
+    (permuted,) = updated
+    assert sorted(permuted[:, 0].tolist()) == sorted(batch.advantages.tolist())
+    assert not torch.equal(permuted[:, 0], batch.advantages)
+    batch.shaped = permuted
+    update(training, batch)
     logp = score_batch(rotary.model, batch.rollouts, logp_only=True).logp
-    assert torch.equal(control.logp_change, logp - batch.scores.logp)
+    assert torch.equal(batch.control_logp_change, logp - batch.scores.logp)
 
 
 def test_the_control_is_made_on_probe_steps_alone_and_can_be_left_out(rotary):
     training, batch = training_of(rotary)
     training.progress.step = 3
-    assert probe.before_updates(training, batch, None) is None and batch.control is None
+    assert probe.before_updates(training, batch, None) is None and batch.control_logp_change is None
     assert set(probe.after_updates(training, batch, None).values()) == {None}
     training, batch = training_of(rotary, "--no_probe_control")
     known = probe.before_updates(training, batch, None)
     batch.shaped = train.weigh(batch, training.options, False)
     changes = probe.after_updates(training, batch, known)
-    assert batch.control is None and changes["control_logp_change"] is None
+    assert batch.control_logp_change is None and changes["control_logp_change"] is None
     assert changes["logp_change"] == 0 and list(changes) == list(probe.METRICS)

@@ -19,9 +19,9 @@ def row(step, question, outcome, tokens, **columns):
     n = len(tokens)
     found = {"step": step, "question": question, "text": "".join(tokens), "tokens": tokens}
     found |= {"outcome": outcome, "truncated": outcome == "truncated", "perplexity": 1.0 + n}
-    found |= {"entropy": [1.0 + i for i in range(n)], "gradient": [0.5] * n}
+    found |= {"entropy": [1.0 + i for i in range(n)], "logp_gradient": [0.5] * n}
     found |= {"relative_position": [i / n for i in range(n)], "old_logp": [-1.0] * n}
-    unknown = ("logp_change", "control_logp_change", "control_gradient")
+    unknown = ("logp_change", "control_logp_change")
     return found | dict.fromkeys(unknown, [math.nan] * n) | columns
 
 
@@ -31,7 +31,6 @@ def test_rollouts_become_tensors_and_groups_are_counted_on(tmp_path):
             *(2, "1+1", "correct", ["2", "="]),
             logp_change=[0.5, -0.5],
             control_logp_change=[-1.0, 0.0],
-            control_gradient=[3.0, 4.0],
         ),
         row(2, "1+1", "wrong", ["3"]),
         row(2, "x+1", "no answer", ["castle", " x"]),
@@ -55,7 +54,6 @@ def test_rollouts_become_tensors_and_groups_are_counted_on(tmp_path):
     assert found.moved[:2].tolist() == pytest.approx([p - before for p in after])
     assert found.moved[2:].isnan().all() and found.control_moved[2:].isnan().all()
     assert found.control_moved[:2].tolist() == pytest.approx([math.exp(-2) - before, 0])
-    assert found.control_gradient[:2].tolist() == [3, 4]
     assert found.per_group(found.entropy).tolist() == [4, 3, 7]
     assert found.per_group(found.perplexity, of_tokens=False).tolist() == [5, 3, 6]
     formal = found.kind == FORMAL

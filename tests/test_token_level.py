@@ -30,7 +30,7 @@ def updated(**columns):
     control[[5, 105, 205, 305]] = torch.tensor([-0.1, 0.1, -0.1, 0.1])
     entropy[[205, 305]], gradient[[205, 305]] = torch.tensor([2.0, 1.0]), torch.tensor([0.9, 0.7])
     found = {"moved": moved, "entropy": entropy, "gradient": gradient} | columns
-    found = {"control_moved": control, "control_gradient": 0 * gradient} | found
+    found = {"control_moved": control} | found
     return sampled([1, 1, 2, 2], right=[True, False] * 2, lengths=[100] * 4, **found)
 
 

@@ -448,7 +448,7 @@ def test_rollouts_are_written_with_their_measurements(small, tmp_path):
             "shaped_advantage",
             "logp_change",
             "control_logp_change",
-            "control_gradient",
+            "logp_gradient",
         ]:
             assert len(row[name]) == row["length"]
         if row["advantage"]:
