@@ -5,8 +5,13 @@
     S4  defective output becomes rare            from the saved rollouts
 
 What falls is compared between the first and the last fifth of the rising stage
-(`Stages.ends_of_rise`). How a fall of entropy is split (S2) and what counts as beside the task and
-as defective (S3, S4) are ours.
+(`Stages.ends_of_rise`). How a fall of entropy is split (S2, S3) and what counts as beside the task
+and as defective (S3, S4) are ours.
+
+The intervals are those of `add_jackknifed`. For S2 they are over steps: the errors of neighbouring
+steps are as good as uncorrelated, as each step asks other questions. For S3 and S4 they are over
+groups, all rollouts of a question in a step together, given the policies of the steps that were
+saved. `python tests/worlds_stage_level.py` draws how often they cover the truth.
 """
 
 import math
@@ -14,7 +19,7 @@ from functools import partial
 
 import torch
 
-from analysis.effects import Effect, Finding, difference, markdown_table
+from analysis.effects import HALF, Effect, Finding, difference, markdown_table, t_quantile
 from analysis.figures import OTHERS, RIGHT, WRONG, bars, drawable, mark_plateau, smooth
 from analysis.sampled import FEW_FILES, NO_ROLLOUTS, Sampled
 from analysis.stages import Stages
@@ -22,15 +27,66 @@ from analysis.words import DEFECTS, FORMAL, KINDS
 from eval import ratio
 from record import Run
 
+FREE = 4  # degrees of freedom of an interval at the least; FREE + 2 units are needed
+OFTEN = 6  # groups that hold a defect that is judged: all at the first end by chance 1 / 2**6
+CHANGES = (  # of a kind of token, in the rising stage
+    "fall of entropy (nats a token)",
+    "gain (tokens per 1000)",
+    "fall of entropy (nats per 1000 tokens of any kind)",
+    "of this, by less entropy a token",
+    "of this, by fewer tokens",
+)
+
+# ------------------------------------------------------------------------------ the intervals
+
+
+def add_jackknifed(finding: Finding, label, statistic, *samples, above=None) -> Effect:
+    """One more effect: a statistic of sums over units, and Student's interval by the jackknife.
+
+    samples: one or more, drawn independently, sizes fixed; each a list of columns (units,), a value
+    a step or a group. statistic: of the sums of all columns, sample after sample. Each unit is left
+    out in turn; the degrees of freedom are Satterthwaite's, from the fourth moments: few where few
+    units make the difference, as with rare words. NaN bounds for fewer than FREE + 2 units.
+
+    >>> units = [torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), torch.ones(7)]
+    >>> found = add_jackknifed(Finding("", ""), "mean", ratio, units)
+    >>> [round(x, 1) for x in (found.value, found.low, found.high, found.free)]
+    [4.0, 2.0, 6.0, 6.0]
+    """
+    tables = [torch.stack([column.double() for column in columns], 1) for columns in samples]
+    totals = [table.sum(0) for table in tables]
+    variance = doubt = torch.zeros((), dtype=torch.double)  # doubt: the variance of the variance
+    for i, table in enumerate(tables):
+        count = len(table)
+        rest = [total.expand(count, -1) for total in totals]
+        rest[i] = totals[i] - table
+        off = statistic(*torch.cat(rest, 1).T)
+        squares = (off - off.mean()).square() * (count - 1) / count
+        variance = variance + squares.sum()
+        doubt = doubt + squares.square().sum() - squares.sum().square() / count
+    value, units = statistic(*torch.cat(totals)).item(), sum(map(len, tables))
+    effect = Effect(label, value, above=above)
+    if variance.isfinite() and units >= FREE + 2:
+        free = (2 * variance**2 / doubt.clamp(min=1e-300)).clamp(FREE, units - len(tables)).item()
+        half = t_quantile(HALF, free) * variance.sqrt().item()
+        effect = Effect(label, value, value - half, value + half, above, free)
+    finding.effects.append(effect)
+    return effect
+
+
 # --------------------------------------------------------------- S2: right and wrong rollouts
 
 
 def s2_right_and_wrong(run: Run, stages: Stages) -> Finding:
-    """The fall of the entropy of all rollouts, split into what right and wrong ones lost."""
+    """The fall of the entropy of all rollouts, split into what right and wrong ones lost.
+
+    Judged: that wrong rollouts have more, in the mean of each stage; that more of the fall is within
+    wrong rollouts than within right ones, as `parts_of_fall` splits it.
+    """
     finding = Finding(
         "S2",
         "In the rising stage entropy falls mainly in wrong rollouts, which have more throughout.",
-        "steps",
+        "steps in each stage",
     )
     step = torch.tensor([line["step"] for line in run.lines])
     every, right, wrong = (
@@ -39,22 +95,20 @@ def s2_right_and_wrong(run: Run, stages: Stages) -> Finding:
     both = ~(right.isnan() | wrong.isnan())
     ends = stages.ends_of_rise(step[both], least=5)
     if not ends:
-        count = int(both.sum())
-        finding.missing = (
-            f"{count} steps with both right and wrong rollouts; needed: 10 in the rise"
-        )
+        finding.missing = f"{both.sum()} steps with right and wrong ones; needed: 10 in the rise"
         return finding
     for name, inside in stages.of(step).items():
         if (inside := inside & both).any():
-            gap = (wrong - right).nan_to_num() * inside
-            finding.add(f"wrong less right, {name} (nats)", ratio, gap, inside, above=0)
+            gap = (wrong - right)[inside]
+            label = f"wrong less right, {name} (nats)"
+            add_jackknifed(finding, label, ratio, [gap, torch.ones_like(gap)], above=0)
     share = share_of_wrong(every, right, wrong)[both]
     shares = add_parts_of_fall(finding, ends, share, wrong[both], right[both])
     first, last = (step[both][end] for end in ends)
     finding.notes.append(
-        f"The fall is from steps {first[0]} to {first[-1]} to steps {last[0]} to {last[-1]}; its "
-        "parts are the falls in a wrong and in a right rollout times their mean shares, and the "
-        "rest."
+        f"The fall is from the mean of steps {first[0]} to {first[-1]} to that of steps {last[0]} to "
+        f"{last[-1]}. Its parts are the falls in a wrong and in a right rollout, each times the mean "
+        "share of such rollouts, and the rest. Steps beyond the rising stage do not narrow them."
     )
     finding.draw = partial(
         draw_right_and_wrong, step=step, right=right, wrong=wrong, shares=shares, stages=stages
@@ -83,48 +137,46 @@ def add_parts_of_fall(finding: Finding, ends, share, wrong, right) -> list[Effec
 
     share: (n,) of wrong rollouts. wrong, right: (n,) their entropies in nats.
     """
-    of_each = {"wrong": (share, share * wrong), "right": (1 - share, (1 - share) * right)}
-    for name, (weight, weighted) in of_each.items():
-        sums = [end * x for end in ends for x in (weighted, weight)]
-        finding.add(f"fall in a {name} rollout (nats)", difference, *sums)
-    weights, weighted = zip(*of_each.values(), strict=True)
-    sums = [end * x for end in ends for x in (torch.ones(len(share)), *weights, *weighted)]
-    finding.add("fall of all rollouts (nats)", lambda *c: parts_of_fall(*c)[3], *sums)
+    columns = (torch.ones_like(share), share, 1 - share, share * wrong, (1 - share) * right)
+    samples = [[column[end] for column in columns] for end in ends]
+
+    def add(label, of_parts, above=None):
+        statistic = lambda *sums: of_parts(*parts_of_fall(*sums))
+        return add_jackknifed(finding, label, statistic, *samples, above=above)
+
+    add("fall in a wrong rollout (nats)", lambda *parts: parts[4])
+    add("fall in a right rollout (nats)", lambda *parts: parts[5])
+    add("fall of all rollouts (nats)", lambda *parts: parts[3])
     labels = ("within wrong rollouts", "within right ones", "by fewer wrong ones")
     shares = [
-        finding.add(
-            f"share of it {label} (%)",
-            lambda *c, i=i: 100 * parts_of_fall(*c)[i] / parts_of_fall(*c)[3],
-            *sums,
-        )
+        add(f"share of it {label} (%)", lambda *parts, i=i: 100 * parts[i] / parts[3])
         for i, label in enumerate(labels)
     ]
     label = "fall within wrong rollouts less that within right ones (nats)"
-    finding.add(label, lambda *c: parts_of_fall(*c)[0] - parts_of_fall(*c)[1], *sums, above=0)
+    add(label, lambda *parts: parts[0] - parts[1], above=0)
     return shares
 
 
 def parts_of_fall(n0, w0, r0, hw0, hr0, n1, w1, r1, hw1, hr1) -> torch.Tensor:
-    """The fall within wrong rollouts, within right ones, by fewer wrong ones; all: (4, ...).
+    """The fall within wrong rollouts, within right ones, by fewer wrong ones; all; of each: (6, ...).
 
     Of the first end (0) and the last (1), as sums over steps: their number n, the shares w and r of
-    wrong and right rollouts, and shares times entropies hw and hr.
+    wrong and right rollouts, and shares times entropies hw and hr. Within wrong rollouts falls what
+    each of them loses times their mean share.
     """
-    in_wrong = (w0 / n0 + w1 / n1) / 2 * (hw0 / w0 - hw1 / w1)
-    in_right = (r0 / n0 + r1 / n1) / 2 * (hr0 / r0 - hr1 / r1)
+    of_wrong, of_right = hw0 / w0 - hw1 / w1, hr0 / r0 - hr1 / r1
+    in_wrong, in_right = (w0 / n0 + w1 / n1) / 2 * of_wrong, (r0 / n0 + r1 / n1) / 2 * of_right
     whole = (hw0 + hr0) / n0 - (hw1 + hr1) / n1
-    return torch.stack([in_wrong, in_right, whole - in_wrong - in_right, whole])
+    rest = whole - in_wrong - in_right
+    return torch.stack([in_wrong, in_right, rest, whole, of_wrong, of_right])
 
 
 def draw_right_and_wrong(figure, step, right, wrong, shares: list[Effect], stages: Stages) -> None:
     """Both entropies over the steps, and whose fall the whole fall is."""
     axes, beside = figure.subplots(1, 2, width_ratios=(2.4, 1))
-    for values, colour, label in (
-        (wrong, WRONG, "wrong rollouts"),
-        (right, RIGHT, "right rollouts"),
-    ):
+    for values, colour, name in ((wrong, WRONG, "wrong"), (right, RIGHT, "right")):
         axes.plot(step, values, color=colour, alpha=0.25, linewidth=0.7)
-        axes.plot(step, smooth(values), color=colour, label=label)
+        axes.plot(step, smooth(values), color=colour, label=f"{name} rollouts")
     mark_plateau(axes, stages)
     axes.set(xlabel="training step", ylabel="entropy of a rollout (nats)")
     axes.set_ylim(0, 1.3 * smooth(wrong).nan_to_num().max().item() + 1e-9)
@@ -138,10 +190,15 @@ def draw_right_and_wrong(figure, step, right, wrong, shares: list[Effect], stage
 
 
 def s3_which_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
-    """Where in 1000 tokens the entropy was that is gone, and what became more frequent."""
+    """What tokens beside the task and of formal reasoning lose in entropy, and what in number.
+
+    Judged: that the entropy of a token beside the task falls, and more than that of one of formal
+    reasoning; that formal reasoning becomes more frequent. Told: the nats in 1000 tokens, which
+    fall by either.
+    """
     finding = Finding(
         "S3",
-        "In the rising stage the tokens that lose most entropy are beside the task, and those of "
+        "In the rising stage the tokens whose entropy falls most are beside the task, and those of "
         "mathematical reasoning become more frequent.",
         height=3.4,
     )
@@ -149,24 +206,25 @@ def s3_which_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
     if not ends:
         finding.missing = FEW_FILES if sampled else NO_ROLLOUTS
         return finding
-    entropy, formal = sampled.entropy, sampled.kind == FORMAL
-    sums = [
-        sampled.per_group(end[sampled.row] * x)
-        for end in ends
-        for x in (sampled.beside * entropy, formal * entropy, formal, torch.ones_like(entropy))
-    ]  # of both ends: entropy beside the task, entropy of formal tokens, their number, that of all
-
-    def fall(i):
-        return lambda *c: 1000 * (c[i] / c[3] - c[4 + i] / c[7])
-
-    per = "(nats per 1000 tokens of any kind)"
-    finding.add(f"fall on words beside the task {per}", fall(0), *sums)
-    finding.add(f"fall on formal reasoning {per}", fall(1), *sums)
-    label = "fall beside the task less that on formal reasoning"
-    finding.add(label, lambda *c: fall(0)(*c) - fall(1)(*c), *sums, above=0)
-    label = "gain of formal reasoning (tokens per 1000)"
-    finding.add(label, lambda *c: -fall(2)(*c), *sums, above=0)
-
+    of_both, every = [], torch.ones_like(sampled.entropy)
+    for name, tokens, judged in (
+        ("beside the task", sampled.beside, "fall of entropy (nats a token)"),
+        ("formal reasoning", sampled.kind == FORMAL, "gain (tokens per 1000)"),
+    ):
+        columns = [tokens * sampled.entropy, tokens]
+        of_both += columns
+        samples = of_groups(sampled, ends, *columns, every)
+        for i, label in enumerate(CHANGES):
+            above = 0 if label == judged else None
+            change = lambda *sums, i=i: changes_of_kind(*sums)[i]
+            add_jackknifed(finding, f"{name}: {label}", change, *samples, above=above)
+    add_jackknifed(
+        finding,
+        "fall of entropy beside the task less that on formal reasoning (nats a token)",
+        lambda *c: difference(*c[:2], *c[4:6]) - difference(*c[2:4], *c[6:]),
+        *of_groups(sampled, ends, *of_both),
+        above=0,
+    )
     changes = changes_of_words(sampled, ends)
     top = {name: x.topk(min(8, len(x))).indices.tolist() for name, x in changes.items()}
     head = [x for name in changes for x in ("word", f"{name}, per 1000 tokens")]
@@ -178,6 +236,28 @@ def s3_which_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
     finding.notes = [compared_steps(ends, sampled), "", *markdown_table(head, rows)]
     finding.draw = partial(draw_words, sampled=sampled, changes=changes, top=top)
     return finding
+
+
+def of_groups(sampled: Sampled, ends, *columns, of_tokens=True) -> list[list[torch.Tensor]]:
+    """The samples of `add_jackknifed`: of the groups of each end the sums of some columns.
+
+    ends: two (R,) masks of rollouts. columns: (N,) values of tokens or (R,) of rollouts.
+    """
+    sums = [sampled.per_group(column, of_tokens) for column in columns]
+    inside = [sampled.per_group(end, of_tokens=False) > 0 for end in ends]
+    return [[column[groups] for column in sums] for groups in inside]
+
+
+def changes_of_kind(e0, n0, all0, e1, n1, all1) -> torch.Tensor:
+    """What CHANGES names, for one kind of token: (5, ...). The last two add up to the third.
+
+    Of the first end (0) and the last (1), sums: the entropy of such tokens e, their number n, and that
+    of all tokens.
+    """
+    (h0, h1), (f0, f1) = (e0 / n0, e1 / n1), (1000 * n0 / all0, 1000 * n1 / all1)
+    whole = 1000 * (e0 / all0 - e1 / all1)
+    by_entropy, by_number = (f0 + f1) / 2 * (h0 - h1), (h0 + h1) / 2 * (f0 - f1)
+    return torch.stack([h0 - h1, f1 - f0, whole, by_entropy, by_number])
 
 
 def changes_of_words(sampled: Sampled, ends) -> dict[str, torch.Tensor]:
@@ -224,7 +304,11 @@ def draw_words(figure, sampled: Sampled, changes, top) -> None:
 
 
 def s4_defects(stages: Stages, sampled: Sampled | None) -> Finding:
-    """How many rollouts have each of `words.DEFECTS` at both ends; truncation is not judged."""
+    """How many rollouts have each of `words.DEFECTS` at both ends.
+
+    Judged: the fall of each defect that is in OFTEN groups or more of both ends together, whichever
+    end they are of; what is in fewer could not be found to fall. Truncation is not judged.
+    """
     finding = Finding(
         "S4",
         "In the rising stage defective output becomes rare: responses without an answer, with "
@@ -234,17 +318,21 @@ def s4_defects(stages: Stages, sampled: Sampled | None) -> Finding:
     if not ends:
         finding.missing = FEW_FILES if sampled else NO_ROLLOUTS
         return finding
+    rows = []
     for name, bad in zip(DEFECTS, sampled.defects.T, strict=True):
-        sums = [
-            sampled.per_group(x, of_tokens=False) for end in ends for x in (100 * bad * end, end)
-        ]
-        for label, rate in (("first", sums[:2]), ("last", sums[2:])):
-            finding.add(f"{name}, {label} (% of rollouts)", ratio, *rate)
-        judged = name != "truncation" and (bad & (ends[0] | ends[1])).any()
-        finding.add(f"fall of {name}", difference, *sums, above=0 if judged else None)
+        samples = of_groups(sampled, ends, 100 * bad, torch.ones_like(bad), of_tokens=False)
+        often = sum((bad > 0).sum() for bad, _ in samples) >= OFTEN
+        judged = name != "truncation" and often
+        label = f"fall of {name} (points)"
+        add_jackknifed(finding, label, difference, *samples, above=0 if judged else None)
+        counts = [f"{bad[end].sum()} of {end.sum()}" for end in ends]
+        rows.append([name, *counts, "yes" if judged else "no"])
     if all(effect.above is None for effect in finding.effects):
-        finding.missing = "none of the defects occurs at either end of the rising stage"
-    finding.notes = [compared_steps(ends, sampled)]
+        finding.missing = (
+            f"no defect is in {OFTEN} or more of the questions of both ends; needed: more"
+        )
+    head = ["rollouts with", "at the first end", "at the last", "judged"]
+    finding.notes = [compared_steps(ends, sampled), "", *markdown_table(head, rows)]
     finding.draw = partial(draw_defects, sampled=sampled, stages=stages)
     return finding
 
