@@ -13,6 +13,8 @@ from collections.abc import Callable
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
+import torch
+
 from eval import bootstrap
 
 POWER = 0.8  # what "found" means of a difference: its interval leaves out the bound as often
@@ -76,8 +78,17 @@ class Finding:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, label, statistic, *sums, above=None) -> Effect:
-        """One more effect: `eval.bootstrap` of a statistic of sums over questions or steps."""
-        self.effects.append(Effect(label, *bootstrap(statistic, *sums), above))
+        """One more effect: `eval.bootstrap` of a statistic of sums, (units,) each.
+
+        Few units vary less among themselves than all do, and their variance is an estimate, so the
+        interval is wider by sqrt(n / (n - 1)) and by Student's quantile over the normal one.
+        """
+        value, low, high = bootstrap(statistic, *sums)
+        units = torch.stack([column != 0 for column in sums]).any(0).sum()
+        free = max(int(units) - 1, 1)
+        wider = math.sqrt((free + 1) / free) * t_quantile(HALF, free) / HALF
+        interval = (value - wider * (value - low), value + wider * (high - value))
+        self.effects.append(Effect(label, value, *interval, above))
         return self.effects[-1]
 
     def add_beside_control(self, label, statistic, sums, control, above=None) -> list[Effect]:

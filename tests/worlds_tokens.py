@@ -20,8 +20,8 @@ def rollouts(seed, push=0.0, sparse=0.0, formal=0.0, confident=0.0, ends=0.0):
     """A `Sampled`, all of it in the plateau.
 
     push: how much an update moves a token along its advantage, beyond chance, in standard deviations of
-    the chance part. sparse: how much more it moves tokens of high entropy; formal: those of formal
-    reasoning; confident: those of rollouts of low perplexity. ends: nats that the ends of responses have
+    the chance part. sparse: how much more it moves tokens of high entropy and low p; formal: those of
+    formal reasoning; confident: those of rollouts of low perplexity. ends: nats that the ends of responses have
     more than their middles.
     """
     draw = torch.Generator().manual_seed(seed)
@@ -51,7 +51,11 @@ def rollouts(seed, push=0.0, sparse=0.0, formal=0.0, confident=0.0, ends=0.0):
         change = normal(*shape) + common
         if of_training:
             change = change + push * advantage[..., None]
-            more = sparse * (entropy > 0.6) + formal * (kind == FORMAL) + confident * low[..., None]
+            more = (
+                sparse * ((entropy > 0.6) + 1 - p)
+                + formal * (kind == FORMAL)
+                + confident * low[..., None]
+            )
             change = change * (1 + more)
         return (size * p * (1 - p) * change).flatten()
 
@@ -79,7 +83,7 @@ HOLDS, NOT = "holds here", "does not hold here"
 S5, S6, I1, T1 = s5_what_updates_change, s6_kinds_of_tokens, i1_perplexity, t1_position
 WORLDS = [
     World("S5", "updates do what any update does", verdict(S5), HOLDS),
-    World("S5", "they only have a direction", verdict(S5, push=0.3), HOLDS),
+    World("S5", "they only have a direction", verdict(S5, push=1.0), HOLDS),
     World(
         "S5", "direction, and tokens in doubt move 1.5 x", verdict(S5, push=0.3, sparse=0.5), NOT
     ),
