@@ -47,12 +47,13 @@ def planted(step, knee=50, sign=1):
     for i in range(16):
         right = i % 2 == 0
         early = (step <= knee / 2) == (sign > 0)
-        text = BAD if early and i % 4 == 1 else GOOD
+        bad = i % 4 == 1 if early else i == 5
+        text = BAD if bad else GOOD
         tokens = [*text, "<|endoftext|>"]
         n = len(tokens)
         position = torch.arange(n) / n
         noise = 0.01 * torch.rand(n, generator=generator)
-        entropy = 0.1 + sign * 0.5 * (position - 0.5).abs() + noise + 2.0 * (text == BAD)
+        entropy = 0.1 + sign * 0.5 * (position - 0.5).abs() + noise + (2.0 if early else 0.5) * bad
         change, gradient = 0.001 * torch.rand(n, generator=generator), torch.full((n,), 0.1)
         control = 0.001 * torch.rand(n, generator=generator)
         if i < 4 if sign > 0 else i >= 12:  # one token in a rollout of low perplexity is moved
