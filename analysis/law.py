@@ -1,269 +1,259 @@
-"""Is accuracy paid for with entropy? The law R = b - a exp(H), and a rival without entropy.
+"""Is accuracy paid for with entropy? The law R = b - a exp(H), and what else might tell R.
 
-    law      R = b - a exp(H)                                                  arXiv 2505.22617
-    sigmoid  R = start + (ceiling - start) / (1 + (middle / step)^exponent)    arXiv 2510.13786
+    law       R = b - a exp(H)                                                 arXiv 2505.22617
+    time      R = b + a f(step / scale), f and scale the best of a few         ours
+    training  R = b + a (accuracy of the batches that tell H)                  ours
+    sigmoid   R = start + (ceiling - start) / (1 + (middle / step)^exponent)   arXiv 2510.13786
 
 R is accuracy on held-out questions, H the entropy of the policy evaluated: the mean over rollouts
 of their mean token entropy, in nats, of groups that are neither all right nor all wrong
-(`entropy_law` of metrics.jsonl). Both laws are fitted to a whole run, and to its first EARLY share
-to predict the rest. Which batches tell H, the intervals and the verdicts are ours; the second paper
-has compute for steps.
+(`entropy_law` of metrics.jsonl). In most runs R rises while H falls, so a law in H fits even where R
+depends on time alone. It is therefore judged by what H tells beyond time, and beyond the accuracy of
+the same batches: fitted to a whole run, and fitted to its first EARLY share to predict the rest. The
+sigmoid, with steps for that paper's compute, is told and judges nothing. Which batches tell H, the
+rivals, the intervals and the verdicts are ours.
 """
 
-import itertools
 import math
 from functools import partial
-from statistics import fmean
-from typing import NamedTuple
 
 import torch
 
-from analysis.figures import GREEN, ORANGE, no_matplotlib, save
+from analysis.effects import Effect, Finding
+from analysis.figures import GREEN, ORANGE, SKY, no_matplotlib, save
+from analysis.law_fits import (
+    BLOCKS,
+    ENOUGH,
+    SCALES,
+    SHAPES,
+    Curve,
+    Points,
+    calibrated,
+    curves_of,
+    fit_curve,
+    fit_law,
+    fit_line,
+    fit_sigmoid,
+    in_words,
+    interval,
+    jackknife,
+    law_points,
+    without_a_block,
+)
 from eval import middle_95
 from options import InputError
 from record import Run
 
 EARLY = 0.15  # the share of the steps that predicts the rest, as in arXiv 2505.22617
-REACH = 5  # batches on either side of an evaluation whose entropy is averaged; from here on ours
-ENOUGH = 3  # evaluations of a fit: any two lie on a line
-GOOD_R2 = 0.9  # a law holds over a run where R rises and R^2 is at least this
-GOOD_RMSE = 0.5  # it predicts a run where its RMSE is at most this times that of an R that stays
+DRAWS = 1000  # of early evaluations and of later blocks
 WHOLE, FIRST = "whole run", f"first {EARLY:.0%}"
 
-# ------------------------------------------------------------------------------------ the fits
+# ----------------------------------------------------------------------------- what is judged
 
 
-class Law(NamedTuple):
-    """R = b - a exp(H). a, b and the ceiling, R at H = 0, as (value, low, high); R^2."""
+def predictions(fitted: Points, points: Points, curve: Curve, weights=None) -> dict:
+    """{name: (m, n) R at points} by the law, the curve in time, training accuracy.
 
-    a: tuple[float, float, float]
-    b: tuple[float, float, float]
-    ceiling: tuple[float, float, float]
-    r2: float
-
-    def predict(self, entropies):
-        """(n,) H in nats -> (n,) R."""
-        return self.b[0] - self.a[0] * entropies.exp()
-
-
-class Sigmoid(NamedTuple):
-    """R = start + (ceiling - start) / (1 + (middle / step)^exponent); R^2."""
-
-    start: float
-    ceiling: float
-    middle: float
-    exponent: float
-    r2: float
-
-    def predict(self, steps):
-        """(n,) steps -> (n,) R."""
-        shape = torch.sigmoid(self.exponent * (steps.log() - math.log(self.middle)))
-        return self.start + (self.ceiling - self.start) * shape
-
-
-def fit_law(entropies, accuracies, draws=1000, seed=0) -> Law:
-    """Least squares of R on exp(H) (arXiv 2505.22617). (n,) nats, (n,) shares of 1 -> Law.
-
-    Intervals are the middle 95 % of fits to as many points drawn with replacement (ours; from a
-    generator of its own): they tell of the scatter within this run, not of other seeds, and below
-    some 10 points they are too narrow. Not `eval.bootstrap`, which draws questions or steps of
-    sums: here a draw is a fit of its own, and one point drawn n times has none. Raises ValueError
-    for fewer than ENOUGH different H.
-
-    >>> entropies = torch.tensor([0.1, 0.2, 0.4, 0.8])
-    >>> [round(value, 4) for value in fit_law(entropies, 1.2 - 0.3 * entropies.exp()).ceiling]
-    [0.9, 0.9, 0.9]
+    Each is a line of two numbers, fitted to `fitted` with weights (m, its n). The law says that
+    accuracy is paid for, so its a is kept at 0 or above.
     """
-    if (different := len(entropies.unique())) < ENOUGH:
-        raise ValueError(f"evaluations at different H: {different}, needed: {ENOUGH}")
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randint(len(entropies), (draws, len(entropies)), generator=generator)
-    rows = torch.cat([torch.arange(len(entropies))[None], rows])  # first the points themselves
-    u, r = entropies.double().exp()[rows], accuracies.double()[rows]  # (1 + draws, n)
-    off = u - u.mean(1, keepdim=True)
-    a = -(off * r).sum(1) / off.square().sum(1)
-    b = r.mean(1) + a * u.mean(1)
-    on_a_line = u.amax(1) > u.amin(1)  # one point drawn n times is not
 
-    def estimate(values):
-        return (values[0].item(), *middle_95(values[on_a_line]))
+    def regressors(points):
+        return -points.entropies.exp(), curve.at(points.steps), points.training
 
-    return Law(estimate(a), estimate(b), estimate(b - a), r_squared(b[0] - a[0] * u[0], r[0]))
+    found, least = {}, (0, -math.inf, -math.inf)
+    named = zip(("law", "time", "training"), regressors(fitted), regressors(points), least)
+    for name, known, x, lowest in named:
+        a, b = fit_line(known, fitted.accuracies, weights, lowest)
+        found[name] = b + a * x
+    return found
 
 
-def fit_sigmoid(steps, accuracies) -> Sigmoid:
-    """Least squares of R on a sigmoid in log steps (arXiv 2510.13786, with steps for compute).
+def weight_of_law(told: dict, rival: str, accuracies, weights, paid=0.0):
+    """The w of least squares in R = w law + (1 - w) rival: (m,), above 1/2 where the law is nearer.
 
-    (n,), (n,) shares of 1 -> Sigmoid. It starts at the R of step 0, which comes first. Its ceiling
-    is in closed form and kept within [0, 1]; middle and exponent are the best of a grid that closes
-    in. Raises ValueError without a step 0, and for fewer than ENOUGH later ones.
-
-    >>> steps = torch.tensor([0.0, 10, 20, 40, 80])
-    >>> found = fit_sigmoid(steps, Sigmoid(0.4, 0.9, 30, 1.5, r2=1).predict(steps))
-    >>> [round(value, 3) for value in found]
-    [0.4, 0.9, 30.0, 1.5, 1.0]
+    told: as of `predictions`. weights: (m, n), of the evaluations. paid: half of what is added to the
+    rival's squared error at each for a number that it has more. A mix of two predictions as in Bates
+    and Granger (1969); for paid see Mallows' Cp (1973).
     """
-    if len(steps) <= ENOUGH or steps[0] != 0:
-        raise ValueError(f"needed: that of step 0 (in summary.json) and {ENOUGH} later ones")
-    steps, accuracies = steps.double(), accuracies.double()
-    start, rise, log_steps = accuracies[0], accuracies[1:] - accuracies[0], steps[1:].log()
-    low = torch.tensor([0.0, math.log(0.1)])  # of log middle and log exponent
-    high = torch.tensor([math.log(10 * steps[-1]), math.log(10)])
-    for _ in range(8):
-        sides = (torch.linspace(*ends, 41, dtype=torch.double) for ends in zip(low, high))
-        grid = torch.cartesian_prod(*sides)
-        shape = torch.sigmoid(grid[:, 1:].exp() * (log_steps - grid[:, :1]))  # (1681, n - 1)
-        height = ((shape @ rise) / shape.square().sum(1)).clamp(-start, 1 - start)
-        best = (height[:, None] * shape - rise).square().sum(1).argmin()
-        two_cells = (high - low) / 20
-        low, high = grid[best] - two_cells, grid[best] + two_cells
-    ceiling, predicted = start + height[best], start + height[best] * shape[best]
-    r2 = r_squared(torch.cat([accuracies[:1], predicted]), accuracies)
-    return Sigmoid(start.item(), ceiling.item(), *grid[best].exp().tolist(), r2)
+    apart, missed = told["law"] - told[rival], accuracies - told[rival]
+    return (weights * (apart * missed + paid)).sum(1) / (weights * apart.square()).sum(1)
 
 
-def r_squared(predicted, measured) -> float:
-    """1 - the error's squares over those of the mean; 0 where nothing varies."""
-    spread = (measured - measured.mean()).square().sum()
-    return (1 - (predicted - measured).square().sum() / spread).item() if spread else 0.0
+def judge_whole(points: Points, curve: Curve) -> tuple[Finding, dict]:
+    """All are fitted to all evaluations. -> Finding, {name: predicted R, (1, n)}.
 
-
-# --------------------------------------------------------------------- what they are fitted to
-
-
-def curves_of(run: Run) -> tuple[dict, dict]:
-    """({step: H or None}, {step: R}) of a run.
-
-    R is accuracy on held-out questions after a step. That of step 0, before training, is in
-    summary.json, which is there once a run has ended.
+    Intervals are `jackknife` over blocks. The curve in time pays for its scale.
     """
-    entropies = {line["step"]: line["entropy_law"] for line in run.lines}
-    accuracies = {line["step"]: line["eval_accuracy"] for line in run.lines}
-    if run.summary:
-        accuracies[0] = run.summary["before"]["acc"]["mean"]
-        accuracies[run.summary["steps"]] = run.summary["after"]["acc"]["mean"]
-    return entropies, {s: r for s, r in accuracies.items() if r is not None}
+    claim = "over the whole run the law tells accuracy better than time and than training accuracy"
+    finding = Finding(f"law, {WHOLE}", claim, "evaluations")
+    told = predictions(points, points, curve)
+    r, n = points.accuracies, len(points.steps)
+    if n < 2 * BLOCKS:
+        finding.missing = f"{n} evaluations; needed: {2 * BLOCKS}"
+        return finding, told
+    for_its_scale = (told["time"] - r).square().mean().item() / (n - 3)
+    for rival, paid in (("time", for_its_scale), ("training", 0.0)):
+        values = weight_of_law(told, rival, r, without_a_block(n), paid)
+        effect = Effect(f"weight beside {rival}", *jackknife(values), 0.5, BLOCKS - 1)
+        finding.effects.append(effect)
+    return finding, told
 
 
-def law_points(entropies: dict, accuracies: dict) -> torch.Tensor:
-    """What the laws are fitted to, (3, n): steps of the evaluations, rising, and their H and R.
+def judge_first(early: Points, later: Points, curve: Curve) -> tuple[Finding, dict]:
+    """All are fitted to the early evaluations. -> Finding, {name: RMSE at the later, (value, low, high)}.
 
-    entropies, accuracies: as of `curves_of`. The policy evaluated after step s samples the batch of
-    step s + 1. One batch is noisy, so H is the mean over the REACH batches up to s and the REACH
-    after it, fewer where evaluations are so close that batches would count twice (ours). At either
-    end of the given steps only one side is there. An evaluation without any has no point.
-
-    >>> law_points({1: 0.5, 2: None, 3: 0.3, 4: 0.1}, {0: 0.5, 4: 0.8, 2: 0.7})[:, 1].tolist()
-    [2.0, 0.3, 0.7]
+    The law is told the later H. So the curve in time is told its shape, that of the whole run, and
+    training accuracy its later values. For the intervals early evaluations are drawn with
+    replacement, ENOUGH - 2 different ones or more, and so are blocks of the later ones.
     """
-    steps, points = sorted(accuracies), []
-    reach = max(1, min([2 * REACH, *(b - a for a, b in itertools.pairwise(steps))]) // 2)
-    for step in steps:
-        near = [entropies.get(s) for s in range(step - reach + 1, step + reach + 1)]
-        near = [entropy for entropy in near if entropy is not None]
-        if near:
-            points.append((step, fmean(near), accuracies[step]))
-    return torch.tensor(points, dtype=torch.double).view(-1, 3).T
+    claim = f"fitted to the {FIRST} the law predicts the rest better than what else may"
+    finding = Finding(f"law, {FIRST}", claim, "evaluations")
+    n, r = len(early.steps), later.accuracies
+    if n < ENOUGH or len(r) < BLOCKS:
+        finding.missing = f"{n} early evaluations, {len(r)} later; needed: {ENOUGH} and {BLOCKS}"
+        return finding, {}
+    generator = torch.Generator().manual_seed(0)
+    rows = drawn(n, 2 * DRAWS, generator)
+    rows = torch.cat([torch.ones(1, n), rows[(rows > 0).sum(1) >= ENOUGH - 2][:DRAWS]])
+    told = predictions(early, later, curve, rows)
+    told["R stays"] = early.accuracies[-1].expand(len(rows), len(r))
+    blocks = drawn(BLOCKS, len(rows), generator)
+    blocks[0] = 1
+    weights = blocks[:, torch.arange(len(r)) * BLOCKS // len(r)]
+    for rival in ("time", "training", "R stays"):
+        value, *again = weight_of_law(told, rival, r, weights).tolist()
+        finding.effects.append(Effect(f"weight beside {rival}", value, *middle_95(again), 0.5))
+    squares = {name: (x - r).square() * weights for name, x in told.items()}
+    roots = {name: (x.sum(1) / weights.sum(1)).sqrt() for name, x in squares.items()}
+    return finding, {name: (x[0].item(), *middle_95(x[1:])) for name, x in roots.items()}
+
+
+def drawn(count: int, draws: int, generator) -> torch.Tensor:
+    """How often each of `count` is drawn in `count` draws with replacement: (draws, count)."""
+    rows = torch.randint(count, (draws, count), generator=generator)
+    return torch.zeros(draws, count).scatter_add_(1, rows, torch.ones(draws, count))
+
+
+def parts_of(run: Run) -> tuple[Points, Points, int]:
+    """(all evaluations, `calibrated`; the early ones, from what was known then; the last early step).
+
+    Raises InputError where a run has no evaluation.
+    """
+    batches, accuracies = curves_of(run)
+    cut = round(EARLY * max(batches, default=0))
+    whole = law_points(batches, accuracies)
+    if not len(whole.steps):
+        raise InputError(
+            f"{run.folder} has no evaluation yet: wait, or train with a lower --eval_every"
+        )
+    early = law_points(*({s: x for s, x in d.items() if s <= cut} for d in (batches, accuracies)))
+    return calibrated(whole), early, cut
 
 
 # ----------------------------------------------------------------------------- what they say
 
+HEAD = """\
+law       R = b - a exp(H), from the entropy H of the batches around an evaluation
+time      R = b + a {}, x = step / {:.3g}: the best of {} curves
+training  R = b + a (training accuracy of the same batches)
+sigmoid   R = start + (ceiling - start) / (1 + (middle / step)^exponent); judges nothing
+"""
+WEIGHTS = f"""
+Weight: that of the law in the mix of its R and another's that is nearest to R. Above 1/2 the law
+tells R better. "Holds here" takes intervals above 1/2 beside all of them; one below refutes it.
+Beside time what counts is where H leaves a curve in time. Intervals of the {WHOLE} are over {BLOCKS}
+blocks of evaluations, those of the {FIRST} over early evaluations and later blocks drawn again."""
+
 
 def law_report(run: Run) -> None:
-    """Print what both laws say of a run, and draw report/law.png. Raises InputError and OSError."""
-    entropies, accuracies = curves_of(run)
-    total = max(entropies, default=0)
-    cut = round(EARLY * total)
-    whole = law_points(entropies, accuracies)
-    early = law_points(*({s: x for s, x in d.items() if s <= cut} for d in (entropies, accuracies)))
-    later = whole[:, whole[0] > cut]
-    if not whole.numel():
-        raise InputError(
-            f"{run.folder} has no evaluation yet: wait, or train with a lower --eval_every"
-        )
+    """Print what tells R of a run, and draw report/law.png. Raises InputError and OSError."""
+    whole, early, cut = parts_of(run)
+    curve = fit_curve(whole.steps, whole.accuracies)
+    steps = max(line["step"] for line in run.lines)
     print(
-        f"{run.folder}: {total} steps, {len(whole[0])} evaluations, {len(early[0])} in the first "
-        f"{cut}\n\n"
-        "law      R = b - a exp(H); predicts later R from later H\n"
-        "sigmoid  R = start + (ceiling - start) / (1 + (middle / step)^exponent); from steps\n"
+        f"{run.folder}: {steps} steps, {len(whole.steps)} evaluations, {len(early.steps)} in the "
+        f"first {cut}\n\n" + HEAD.format(curve.shape, curve.scale, len(SHAPES) * len(SCALES))
     )
-    fits = compare_laws(whole, early, later)
-    print(
-        "\nA fit of the whole run holds where R rises with it (law: a's interval is above 0) and\n"
-        f"r2 is at least {GOOD_R2}. One of the {FIRST} holds where its RMSE at the later\n"
-        f"evaluations is at most {GOOD_RMSE} times that of an R that stays as it was."
-    )
-    if len(early[0]) <= ENOUGH:
-        remedy = f"--eval_every {max(1, cut // ENOUGH)}, and 20 steps or more"
-        print(f"Both fits of the {FIRST} need more evaluations: {remedy}.")
+    found, told = judge_whole(whole, curve)
+    first, roots = judge_first(early, whole.after(cut), curve)
+    fits = print_fits(whole, early, cut, told, roots)
+    print(f"\nAt the later evaluations, where fitted to the {FIRST}. {noise_in_words(run)}")
+    for finding in (found, first):
+        verdict, why = finding.verdict()
+        print(f"\n{finding.name}: {verdict}{f' ({why})' if why else ''}")
+        for effect in finding.effects:
+            print(f"  {effect.label:24}  {interval(*effect[1:4])}")
+    print(WEIGHTS)
+    if len(early.steps) < ENOUGH:
+        every = max(1, cut // (ENOUGH - 1))
+        print(f"More early evaluations: --eval_every {every}, and 27 steps or more.")
     if (temperature := run.config["temperature"]) != 1:
         print(f"H is at the sampling temperature {temperature}; the law is stated for 1.")
     path = run.folder / "report" / "law.png"
     if missing := no_matplotlib():
         print(f"\nfigure: none, since {missing}")
     else:
-        save(path, partial(draw_laws, points=whole, cut=cut, fits=fits), (9, 3.8))
+        in_time = told["time"][0]
+        draw = partial(draw_laws, points=whole, cut=cut, fits=fits, in_time=in_time)
+        save(path, draw, (9, 3.8))
         print(f"\nfigure: {path}")
 
 
-def compare_laws(whole, early, later) -> dict:
-    """Fit both laws to all points and to the early ones, print how they do. -> {(law, part): fit}.
-
-    Points as of `law_points`. From an early fit the law predicts the later R from their H, and the
-    sigmoid from their steps; the error they must beat is that of an R that stays as it was.
-    """
-
-    def rmse(predicted):
-        return (predicted - later[2]).square().mean().sqrt().item()
+def print_fits(whole: Points, early: Points, cut: int, told: dict, roots: dict) -> dict:
+    """A line a fit. told: of `judge_whole`; roots: of `judge_first`. -> {(law, part): fit}."""
 
     def row(*cells):
-        print("{:8}  {:10}  {:15}  {:10}  {}".format(*cells).rstrip())
+        print("{:8}  {:9}  {:25}  {}".format(*cells).rstrip())
 
-    row("", "fitted to", "verdict", "later RMSE", "fit [95 % interval]")
-    stays = rmse(early[2, -1]) if early.numel() else math.nan
-    fits = {}
-    for name, fit, x in (("law", fit_law, 1), ("sigmoid", fit_sigmoid, 0)):
-        for part, points in ((WHOLE, whole), (FIRST, early)):
-            try:
-                if part == FIRST and not later.numel():
-                    raise ValueError("no later evaluation is there to be predicted")
-                found = fits[name, part] = fit(points[x], points[2])
-            except ValueError as reason:
-                row(name, part, "not enough data", "", str(reason))
-                continue
-            if part == FIRST:
-                error = rmse(found.predict(later[x]))
-                holds, error = error <= GOOD_RMSE * stays, f"{error:.3f}"
-            else:
-                rises = found.a[1] > 0 if name == "law" else found.ceiling > found.start
-                holds, error = rises and found.r2 >= GOOD_R2, ""
-            row(name, part, "holds" if holds else "does not hold", error, in_words(found))
-    row("R stays", FIRST, "", f"{stays:.3f}", "")
+    def rmse(predicted, points):
+        return (predicted - points.accuracies).square().mean().sqrt().item()
+
+    row("", "fitted to", "RMSE", "fit [95 % interval]")
+    published = {"law": (fit_law, "entropies"), "sigmoid": (fit_sigmoid, "steps")}
+    whole_roots, fits = {name: (rmse(x[0], whole),) for name, x in told.items()}, {}
+    for part, points, at, known in (
+        (WHOLE, whole, whole, whole_roots),
+        (FIRST, early, whole.after(cut), roots),
+    ):
+        for name in dict.fromkeys(("law", *known, "sigmoid")):
+            error, said = known.get(name, (math.nan,)), ""
+            if name in published:
+                fit, column = published[name]
+                try:
+                    found = fits[name, part] = fit(getattr(points, column), points.accuracies)
+                    said = in_words(found)
+                    if name not in known:
+                        error = (rmse(found.predict(getattr(at, column)), at),)
+                except ValueError as reason:
+                    said = str(reason)
+            row(name, part, interval(*error), said)
     return fits
 
 
-def in_words(fit: Law | Sigmoid) -> str:
-    """
-    >>> in_words(Law((0.5, 0.4, 0.6), (1.4, 1.3, 1.5), (0.9, 0.8, 1.0), 0.95))
-    'a 0.5 [0.4, 0.6]  b 1.4 [1.3, 1.5]  ceiling 0.9 [0.8, 1]  r2 0.95'
-    """
-    return "  ".join(
-        "{} {:.3g} [{:.3g}, {:.3g}]".format(field, *value)
-        if isinstance(value, tuple)
-        else f"{field} {value:.3g}"
-        for field, value in fit._asdict().items()
-    )
+def noise_in_words(run: Run) -> str:
+    """The RMSE that the sampling of answers alone gives R, from the right ones of each question."""
+    errors = []
+    for evaluation in (run.summary.get("before", {}), run.summary.get("after", {})):
+        if right := evaluation.get("right"):
+            n = evaluation["samples"]
+            variances = [c * (n - c) / n**2 / max(n - 1, 1) for c in right]
+            errors.append(f"{math.sqrt(sum(variances)) / len(right):.2g}")
+    if not errors:
+        return "The noise of R itself is not known before a run has ended."
+    return f"R's own noise gives an RMSE of {errors[0]} before and {errors[-1]} after training."
 
 
-def draw_laws(figure, points, cut: int, fits: dict) -> None:
-    """R against exp(H) and over the steps. points: of `law_points`, early ones up to step cut."""
-    steps, entropies, accuracies = points
+def draw_laws(figure, points: Points, cut: int, fits: dict, in_time) -> None:
+    """R against exp(H) and over the steps; early points up to step cut. in_time: (n,), the rival."""
+    steps, accuracies, entropies = points[:3]
     every_step, every_h = torch.arange(steps[-1] + 1), torch.linspace(0, entropies.max(), 50)
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, x in ((left, entropies.exp()), (right, steps)):
         axes.plot(x, accuracies, "o", color="silver", markersize=4, label="later evaluations")
         first = steps <= cut
         axes.plot(x[first], accuracies[first], "o", color="black", markersize=4, label=FIRST)
+    right.plot(steps, in_time, color=SKY, label=f"time, {WHOLE}")
     for part, dashes in ((WHOLE, "-"), (FIRST, "--")):
         if law := fits.get(("law", part)):
             how = {"linestyle": dashes, "color": ORANGE, "label": f"law, {part}"}
@@ -275,4 +265,4 @@ def draw_laws(figure, points, cut: int, fits: dict) -> None:
     left.set(xlabel="exp(H)", ylabel="R, accuracy on held-out questions")
     right.set_xlabel("training step")
     handles_and_labels = right.get_legend_handles_labels()  # those of the left are among them
-    figure.legend(*handles_and_labels, loc="outside upper center", ncols=3)
+    figure.legend(*handles_and_labels, loc="outside upper center", ncols=4)
