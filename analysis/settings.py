@@ -1,19 +1,21 @@
-"""Several runs with several settings and seeds: do the paper's methods help? I3, T3.
+"""Several runs with several settings and seeds: do the paper's methods help? I3, T3, F.
 
     I3  favouring rollouts of low perplexity (--ppl_alpha above 0) beats GRPO
     T3  a bonus on late tokens (--position_gamma) beats one on early tokens
+    F   both of these keep entropy higher late in training, and lengthen responses
 
 Runs are told apart by their options alone. Differences are taken seed by seed, since a seed decides
 the questions and their order, and their intervals are Student's over seeds.
 """
 
-import itertools
+import math
 from functools import partial
 from statistics import fmean
 
 import torch
 
-from analysis.effects import Effect, Finding, markdown_table, t_interval
+from analysis.differences import tables
+from analysis.effects import Effect, Finding, t_interval
 from analysis.figures import OTHERS, smooth
 from options import InputError
 from record import Run
@@ -26,12 +28,13 @@ LABELS = ("accuracy", "entropy (nats)", "length (tokens)")
 
 
 def compare_runs(runs: list[Run]) -> tuple[list[Finding], list[str]]:
-    """I3 and T3, and a table of all settings in Markdown. Raises InputError; see `by_setting`."""
+    """I3, T3 and F, and tables of all settings in Markdown. Raises InputError; see `by_setting`."""
     for run in runs:
         if not run.lines:
             raise InputError(f"{run.folder} has no steps yet: wait, or leave it out")
     settings = by_setting(runs)
-    return [i3_perplexity(settings), t3_position(settings)], table_of_settings(settings)
+    findings = [i3_perplexity(settings), t3_position(settings), f_final_methods(settings)]
+    return findings, table_of_settings(settings)
 
 
 # ------------------------------------------------------------------------------- the settings
@@ -89,12 +92,10 @@ def came_to(run: Run, measure: str) -> float:
     return fmean(line[measure] for line in run.lines[-max(1, len(run.lines) // 10) :])
 
 
-def less(ours: dict[int, Run], theirs: dict[int, Run], measure: str):
-    """(mean, low, high) of ours less theirs over seeds that both have, as many steps; or None."""
+def less(ours: dict[int, Run], theirs: dict[int, Run], measure: str) -> list[float]:
+    """Ours less theirs, for every seed that both have with as many steps."""
     shared = [s for s in ours if s in theirs and len(ours[s].lines) == len(theirs[s].lines)]
-    if not shared:
-        return None
-    return t_interval([came_to(ours[s], measure) - came_to(theirs[s], measure) for s in shared])
+    return [came_to(ours[s], measure) - came_to(theirs[s], measure) for s in shared]
 
 
 # ------------------------------------------------------------------------------- the findings
@@ -124,7 +125,8 @@ def t3_position(settings: dict) -> Finding:
     """A bonus on late tokens against one on early tokens. settings: of `by_setting`."""
     finding = Finding(
         "T3",
-        "A bonus on late tokens beats one on early tokens, and lengthens responses.",
+        "A bonus on late tokens beats one on early tokens, and lengthens responses. Both raise "
+        "entropy.",
         "seeds",
     )
     late, early = with_signs(settings, 0, 1), with_signs(settings, 0, -1)
@@ -133,8 +135,31 @@ def t3_position(settings: dict) -> Finding:
         settings,
         ("accuracy, late less early", late, early, "accuracy"),
         ("length, late less GRPO (tokens)", late, "GRPO", "response_length"),
+        ("entropy, late less GRPO (nats)", late, "GRPO", "entropy"),
+        ("entropy, early less GRPO (nats)", early, "GRPO", "entropy"),
     )
     show_curves(finding, settings, {late: "late tokens", early: "early tokens"})
+    return finding
+
+
+def f_final_methods(settings: dict) -> Finding:
+    """The paper's two methods, each by itself, against plain GRPO. settings: of `by_setting`."""
+    finding = Finding(
+        "F",
+        "Favouring rollouts of low perplexity, and a bonus on late tokens, each keep entropy higher "
+        "late in training than GRPO does, and lengthen responses.",
+        "seeds",
+    )
+    low, late = with_signs(settings, 1, 0), with_signs(settings, 0, 1)
+    add_differences(
+        finding,
+        settings,
+        ("entropy, low perplexity less GRPO (nats)", low, "GRPO", "entropy"),
+        ("entropy, late less GRPO (nats)", late, "GRPO", "entropy"),
+        ("length, low perplexity less GRPO (tokens)", low, "GRPO", "response_length"),
+        ("length, late less GRPO (tokens)", late, "GRPO", "response_length"),
+    )
+    show_curves(finding, settings, {low: "low perplexity", late: "late tokens"})
     return finding
 
 
@@ -142,7 +167,8 @@ def add_differences(finding: Finding, settings: dict, *claimed) -> None:
     """An effect for each (label, setting, another, measure): that the first exceeds the other."""
     for label, a, b, measure in claimed:
         if found := less(settings.get(a, {}), settings.get(b, {}), measure):
-            finding.effects.append(Effect(label, *found, above=0))
+            free = len(found) - 1 or math.inf  # one seed has no interval
+            finding.effects.append(Effect(label, *t_interval(found), above=0, free=free))
         else:
             finding.missing = f"no seed has both runs, with as many steps, of: {label}"
 
@@ -174,21 +200,15 @@ def draw_curves(figure, settings: dict, shown: dict[str, str]) -> None:
 
 
 def table_of_settings(settings: dict) -> list[str]:
-    """What every setting came to, and its differences from plain GRPO: lines of Markdown."""
-
-    def cell(found, digits):
-        mean, low, high = (f"{x:.{digits}f}" for x in found)
-        return f"{mean} [{low}, {high}]"
-
-    rows = []
-    for name, seeds in settings.items():
-        row = [name, str(len(seeds))]
-        for measure, digits in MEASURES.items():
-            row.append(cell(t_interval([came_to(run, measure) for run in seeds.values()]), digits))
-            found = less(seeds, settings.get("GRPO", {}), measure) if name != "GRPO" else None
-            clear = found and (found[1] > 0 or found[2] < 0)  # one seed has no interval
-            row.append(cell(found, digits) + " *" * clear if found else "")
-        rows.append(row)
-    head = ["setting", "seeds", *itertools.chain(*((x, "less GRPO") for x in LABELS))]
-    told = "Means [95 % t-interval over seeds]; differences seed by seed, * where 0 is left out."
-    return ["", told, "", *markdown_table(head, rows)]
+    """`tables` of what every setting of `by_setting` came to, against plain GRPO."""
+    found = {
+        name: {
+            (seed, len(run.lines)): {
+                label: came_to(run, measure)
+                for label, measure in zip(LABELS, MEASURES, strict=True)
+            }
+            for seed, run in seeds.items()
+        }
+        for name, seeds in settings.items()
+    }
+    return tables(found, "GRPO", dict(zip(LABELS, MEASURES.values(), strict=True)))

@@ -1,7 +1,7 @@
-"""What the methods do on the embedded default: every method with every seed, and one table.
+"""What the methods do on the embedded default: every method with every seed, and their tables.
 
-    python tests/bench_methods.py                  trains what is missing, then prints the table
-    python tests/bench_methods.py --table_only     the table of what is there
+    python tests/bench_methods.py                  trains what is missing, then prints the tables
+    python tests/bench_methods.py --table_only     the tables of what is there
 
 All runs have the same budget and start from the same warmed-up policy; a seed decides the questions and
 the sampling. As many run at a time as there are cores, with one thread each. What was interrupted goes on
@@ -9,20 +9,21 @@ at the next call. A run is a folder of train.py under runs/bench, for `analyze.p
 """
 
 import argparse
+import math
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import fmean
 
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from analysis.effects import t_quantile
-from record import read_run
+from analysis.differences import tables
+from record import Run, read_run
 
 BASELINE = "clip-higher"
 # The perplexity method at ten times the paper's strength: 0.01 changes an advantage by about 1 %.
@@ -38,7 +39,7 @@ METHODS = {
 }
 ACCURACY = 0.75  # of training rollouts, smoothed over WINDOW steps: how soon is it reached?
 WINDOW = 20
-COLUMNS = ("Acc@8", "Maj@8", "Pass@8", "entropy", "steps to 75 %")
+COLUMNS = {"Acc@8": 3, "Maj@8": 3, "Pass@8": 3, "entropy": 3, "steps to 75 %": 0}  # digits shown
 
 
 def command(method: str, seed: int, folder: Path, steps: int) -> list[str]:
@@ -86,71 +87,28 @@ def train_all(runs: dict, steps: int, jobs: int) -> None:
                 process.wait()
 
 
-def measured(folder: Path) -> dict[str, float]:
+def measured(run: Run) -> dict[str, float]:
     """The columns of a finished run; steps are infinite where the accuracy was not reached."""
-    run = read_run(folder)
     after, accuracies = run.summary["after"], [line["accuracy"] for line in run.lines]
     reached = (
         step
         for step in range(WINDOW, len(accuracies) + 1)
-        if statistics.fmean(accuracies[step - WINDOW : step]) >= ACCURACY
+        if fmean(accuracies[step - WINDOW : step]) >= ACCURACY
     )
     values = [after["acc"]["mean"], after["maj"]["mean"], after["pass"]["8"]["mean"]]
-    values += [statistics.fmean(line["entropy"] for line in run.lines[-WINDOW:])]
-    return dict(zip(COLUMNS, [*values, next(reached, float("inf"))], strict=True))
+    values += [fmean(line["entropy"] for line in run.lines[-WINDOW:]), next(reached, math.inf)]
+    return dict(zip(COLUMNS, values, strict=True))
 
 
-def half_width(values: list[float], power: bool = False) -> float:
-    """Half of the 95 % t-interval of a mean; with power, the difference found in 80 % of repetitions.
-
-    For few values see `analysis.effects.t_quantile`: 2.77 for 2.776 at n = 5.
-    """
-    if len(values) < 2 or float("inf") in values:
-        return float("nan")
-    free = len(values) - 1
-    quantile = t_quantile(1.959964, free) + (t_quantile(0.841621, free) if power else 0)
-    return quantile * statistics.stdev(values) / len(values) ** 0.5
-
-
-def report(runs: dict) -> None:
-    """Two Markdown tables: means over seeds, and differences from the baseline seed by seed."""
-    found = {key: measured(path) for key, path in runs.items() if (path / "summary.json").exists()}
-    methods = {name: [seed for n, seed in found if n == name] for name in METHODS}
-    methods = {name: seeds for name, seeds in methods.items() if seeds}
-
-    def show(mean, half, column):
-        places = 0 if column == COLUMNS[-1] else 3
-        if not abs(mean) < float("inf"):
-            return "not by all"
-        return f"{mean:.{places}f} ± {half:.{places}f}"
-
-    print(
-        f"\nmean ± half of the 95 % t-interval over seeds\n\n| method | seeds | {' | '.join(COLUMNS)} |"
-    )
-    print("|---" * (len(COLUMNS) + 2) + "|")
-    for name, seeds in methods.items():
-        cells = []
-        for column in COLUMNS:
-            values = [found[name, seed][column] for seed in seeds]
-            cells.append(show(statistics.fmean(values), half_width(values), column))
-        print(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
-    print(f"\ndifference from {BASELINE}, seed by seed; * = the interval leaves out 0\n")
-    print(f"| method | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|")
-    resolvable = {column: [] for column in COLUMNS}
-    for name, seeds in methods.items():
-        shared = [seed for seed in seeds if (BASELINE, seed) in found and name != BASELINE]
-        cells = []
-        for column in COLUMNS if shared else ():
-            values = [found[name, seed][column] - found[BASELINE, seed][column] for seed in shared]
-            values = [value for value in values if abs(value) < float("inf")] or [float("inf")]
-            mean, half = statistics.fmean(values), half_width(values)
-            resolvable[column].append(half_width(values, power=True))
-            cells.append(show(mean, half, column) + " *" * (abs(mean) > half))
-        if cells:
-            print(f"| {name} | {' | '.join(cells)} |")
-    if any(resolvable.values()):
-        cells = [show(0, statistics.median(resolvable[c]), c).partition("± ")[2] for c in COLUMNS]
-        print(f"| *found in 80 % of such tables, in the median* | {' | '.join(cells)} |")
+def report(runs: dict) -> list[str]:
+    """The tables of the finished ones; runs: {(method, seed): folder}. See `differences.tables`."""
+    found = {}
+    for (method, seed), folder in runs.items():
+        if (folder / "summary.json").exists():
+            run = read_run(folder)
+            found.setdefault(method, {})[seed, len(run.lines)] = measured(run)
+    found = {method: found[method] for method in METHODS if method in found}
+    return tables(found, BASELINE, COLUMNS)
 
 
 def main() -> None:
@@ -169,7 +127,7 @@ def main() -> None:
     }
     if not options.table_only:
         train_all(runs, options.steps, options.jobs)
-    report(runs)
+    print("\n".join(report(runs)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from analysis.settings import (
     by_setting,
     came_to,
     draw_curves,
+    f_final_methods,
+    i3_perplexity,
     less,
     table_of_settings,
     with_signs,
@@ -16,10 +18,10 @@ from record import Run
 
 SETTINGS = {
     "plain": ({}, 0.80, 0.05, 20),
-    "low": ({"ppl_alpha": 0.1}, 0.85, 0.04, 20),
+    "low": ({"ppl_alpha": 0.1}, 0.85, 0.06, 22),
     "high": ({"ppl_alpha": -0.1}, 0.75, 0.09, 20),
-    "late": ({"position_gamma": 0.1, "position_steepness": 15.0}, 0.82, 0.05, 24),
-    "early": ({"position_gamma": 0.1, "position_steepness": -15.0}, 0.78, 0.05, 20),
+    "late": ({"position_gamma": 0.1, "position_steepness": 15.0}, 0.82, 0.07, 24),
+    "early": ({"position_gamma": 0.1, "position_steepness": -15.0}, 0.78, 0.06, 20),
     "other": ({"clip_high": 0.2}, 0.79, 0.05, 20),
 }
 
@@ -50,7 +52,7 @@ def test_several_runs_are_compared_seed_by_seed(tmp_path):
     folders = several(tmp_path / "runs")
     out = tmp_path / "out"
     found = report(None, ("runs", folders), ("report", out))
-    assert verdicts(found) == {"I3": "holds here", "T3": "holds here"}
+    assert verdicts(found) == dict.fromkeys(("I3", "T3", "F"), "holds here")
     low = value(found["I3"], "accuracy, low")
     assert (low["value"], low["low"], low["high"]) == pytest.approx((0.05, 0.05, 0.05))
     text = (out / "report.md").read_text()
@@ -71,7 +73,7 @@ def test_several_runs_are_compared_seed_by_seed(tmp_path):
 def test_several_runs_without_what_a_claim_needs(tmp_path):
     folders = [f for f in several(tmp_path / "runs") if "low" in f.name or "high" in f.name]
     found = report(None, ("runs", folders), ("report", tmp_path / "out"))
-    assert verdicts(found) == dict.fromkeys(("I3", "T3"), "not enough data")
+    assert verdicts(found) == dict.fromkeys(("I3", "T3", "F"), "not enough data")
     with pytest.raises(InputError, match="another run"):
         report(None, ("runs", folders + folders[:1]), ("report", tmp_path / "out"))
 
@@ -132,27 +134,51 @@ def test_what_a_run_came_to():
 def test_differences_are_of_the_seeds_that_both_have():
     ours = {0: made(after=0.5), 1: made(after=0.7), 2: made(after=0.9), 3: made(after=0.0)}
     theirs = {0: made(after=0.4), 1: made(after=0.4), 3: made(after=1.0, accuracies=[0.1] * 2)}
-    mean, low, high = less(ours, theirs, "accuracy")
-    assert (mean, high - mean, mean - low) == pytest.approx((0.2, 12.706 * 0.1, 12.706 * 0.1))
-    assert less(ours, {}, "accuracy") is None and less(ours, {2: theirs[3]}, "accuracy") is None
+    assert less(ours, theirs, "accuracy") == pytest.approx([0.1, 0.3])
+    assert less(ours, {}, "accuracy") == [] == less(ours, {2: theirs[3]}, "accuracy")
 
 
-def test_the_table_marks_differences_that_leave_out_0():
-    runs = {"GRPO": (0.50, 0.52, 0.54), "better": (0.60, 0.62, 0.65), "alike": (0.49, 0.52, 0.56)}
+def test_a_finding_of_few_seeds_refutes_by_students_tails():
+    """Of five seeds, at a third of 2.5 %: t = 3.96, where the normal distribution has 2.39."""
+
+    def found(high):  # it beats GRPO by so much, with a standard error of 0.01 over seeds
+        off = [0.05**0.5 / 10 * x for x in (-1.2649, -0.6325, 0, 0.6325, 1.2649)]
+        runs = {
+            "GRPO": {s: made(s, after=0.5, ppl_alpha=0.0) for s in range(5)},
+            "high": {s: made(s, after=0.5 + high + off[s], ppl_alpha=-0.1) for s in range(5)},
+            "low": {s: made(s, after=0.6 + off[s], ppl_alpha=0.1) for s in range(5)},
+        }
+        for run in runs["high"].values():
+            run.lines[-1]["entropy"] += 0.1
+        return i3_perplexity(runs).verdict()
+
+    assert found(0.036)[0] == "not enough data"  # 3.6 standard errors
+    assert found(0.043) == ("does not hold here", "against it: accuracy, GRPO less high perplexity")
+
+
+def test_one_seed_decides_nothing():
+    runs = {"GRPO": {0: made(0, after=0.5)}, "low": {0: made(0, after=0.9, ppl_alpha=0.1)}}
+    verdict, why = f_final_methods(runs).verdict()
+    assert verdict == "not enough data" and "no seed has both" in why
+    runs["late"] = {0: made(0, after=0.9, position_gamma=0.1, position_steepness=15.0)}
+    verdict, why = f_final_methods(runs).verdict()
+    assert verdict == "not enough data" and why.startswith("no interval for: entropy, low")
+
+
+def test_the_table_is_of_what_settings_came_to():
+    runs = {"GRPO": (0.50, 0.52, 0.54), "better": (0.60, 0.62, 0.65)}
     settings = {
         name: {seed: made(seed, after=x) for seed, x in enumerate(values)}
         for name, values in runs.items()
     }
-    settings["alone"] = {0: made(0, after=0.9)}
-    rows = [
-        [cell.strip() for cell in row.split("|")[1:-1]] for row in table_of_settings(settings)[3:]
-    ]
-    assert rows[0][:4] == ["setting", "seeds", "accuracy", "less GRPO"] and len(rows) == 6
+    settings["better"][1] = made(1, [0.5, 0.5], after=0.62)  # longer than that of GRPO
+    table = table_of_settings(settings)
+    assert "| setting | seeds | accuracy | entropy (nats) | length (tokens) |" in table
     # Of three values the half width is 4.303 times their standard deviation over the root of 3.
-    assert rows[2][:4] == ["GRPO", "3", "0.520 [0.470, 0.570]", ""]
-    assert rows[3][3] == "0.103 [0.089, 0.118] *"
-    assert rows[4][3] == "0.003 [-0.035, 0.041]"
-    assert rows[5][3] == "0.400 [nan, nan]"  # one seed says nothing
+    assert next(x for x in table if "GRPO" in x).startswith("| GRPO | 3 | 0.520 ± 0.050 |")
+    rows = [x for x in table if x.startswith("| better")]
+    # 0.10 and 0.11: a standard error of 0.005, and of two values the half width is 12.706 times it.
+    assert rows[1].startswith("| better | 2 | 0.105 ± 0.064 ** |")
 
 
 def test_curves_are_drawn_as_far_as_all_seeds_have_come():
