@@ -8,10 +8,10 @@ What falls is compared between the first and the last fifth of the rising stage
 (`Stages.ends_of_rise`). How a fall of entropy is split (S2, S3) and what counts as beside the task
 and as defective (S3, S4) are ours.
 
-The intervals are those of `add_jackknifed`. For S2 they are over steps: the errors of neighbouring
-steps are as good as uncorrelated, as each step asks other questions. For S3 and S4 they are over
-groups, all rollouts of a question in a step together, given the policies of the steps that were
-saved. `python tests/worlds_stage_level.py` draws how often they cover the truth.
+The intervals are those of `add_jackknifed`. For S2 they are over steps, whose errors count
+as independent, as each asks other questions; for S3 and S4 over groups, all rollouts of a question
+in a step together. All are given the policies of the steps compared, so they tell nothing of other
+runs. `python tests/worlds_stage_level.py` draws how often they cover the truth.
 """
 
 import math
@@ -232,8 +232,8 @@ def s3_which_tokens(stages: Stages, sampled: Sampled | None) -> Finding:
     for name, change in changes.items():
         columns.append([f"`{sampled.label(i)}`" for i in top[name]])
         columns.append([f"{change[i]:.2f}" for i in top[name]])
-    rows = list(zip(*columns, strict=True))
-    finding.notes = [compared_steps(ends, sampled), "", *markdown_table(head, rows)]
+    table = markdown_table(head, zip(*columns, strict=True))
+    finding.notes = [compared_steps(ends, sampled), "", *table]
     finding.draw = partial(draw_words, sampled=sampled, changes=changes, top=top)
     return finding
 
