@@ -1,85 +1,229 @@
-"""S1 of arXiv 2508.02260: does a run have two stages, one that rises and a plateau?"""
+"""S1 of arXiv 2508.02260: does a run have two stages, one that rises and a plateau?
+
+Each curve, accuracy and entropy, is judged twice. Two lines that meet must describe it TIMES better
+than a smooth decay of as many parameters, which has no stages; and SHARE of its change must have
+come where they meet, so that the second stage is a plateau. A refutal counts only where a knee would
+have been found: `power` plants one into the noise of the run.
+"""
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
-from analysis.effects import Effect, Finding
-from analysis.figures import mark_plateau
-from analysis.stages import SEEN, Knee, Stages, find_knee
+from analysis.effects import POWER, Effect, Finding
+from analysis.figures import OTHERS, mark_plateau
+from analysis.stages import (
+    SEEN,
+    TIMES,
+    Knee,
+    Stages,
+    ThreeLines,
+    TwoLines,
+    knee_interval,
+    off_line,
+    smooth_decay,
+    squares,
+    three_stages,
+    two_lines,
+    worth,
+)
 from eval import middle_95
 from record import Run
 
-REPETITIONS = 200  # of the fit of the knee
+CURVES = {"accuracy": 1, "entropy": -1}  # the sign of the change that the claim is about
+SHARE = 80.0  # % of a curve's change that has come by its knee
+MARGIN = math.sqrt(2 * math.log(TIMES))  # of the signed root of the evidence
+REPETITIONS = 200  # of the fits, with errors redrawn
+LEAST = 0.25  # of a curve's mean: a planted change is no smaller
 
 
 def s1_two_stages(run: Run, knee: Knee | None, stages: Stages) -> Finding:
-    """The speed of both curves before and after the knee; intervals over redrawn errors."""
+    """Evidence for two lines, and how level the second is, in accuracy and in entropy.
+
+    knee: the one common to both curves, by which the other findings cut the run (`stages_of`). The
+    signed root of the evidence (`against`) has a standard error near 1 and grows as the root of the
+    number of steps does; its interval is MARGIN to either side, at which one description makes the
+    curve TIMES as likely as the other. What errors this makes is drawn by simulate_verdicts.py.
+    """
     finding = Finding(
         "S1",
         "Training has two stages: first accuracy rises and entropy falls fast, then both level "
-        "off.",
+        f"off, at a knee and not little by little, with {SHARE:.0f} % of the change before it.",
         "steps",
         height=4.2,
     )
     steps = [line["step"] for line in run.lines]
-    curves = {name: [line[name] for line in run.lines] for name in ("accuracy", "entropy")}
+    curves = torch.tensor([[x[name] for x in run.lines] for name in CURVES], dtype=torch.double)
     if knee:
-        again = [speeds(found, steps) for found in refitted(knee, **curves)]
-        for label, value in speeds(knee, steps).items():
-            interval = middle_95([found[label] for found in again] or [math.nan])
-            above = 0 if label.endswith("rising less plateau") else None
-            finding.effects.append(Effect(label, value, *interval, above))
-        finding.notes = [
-            f"A knee was found in {len(again)} of {REPETITIONS} repetitions with errors redrawn."
-        ]
+        ends = (float(steps[at - 1]) for at in knee)
+        finding.effects.append(Effect("last step of the rising stage, both curves", *ends))
+    bends = []
+    if len(steps) < 5 * SEEN:
+        finding.missing = f"only {len(steps)} steps; needed: {5 * SEEN} or more"
     else:
-        finding.effects = [Effect("knees found", 0, 0, 0, above=0)]
-        if len(steps) < 5 * SEEN:
-            finding.missing = f"no knee in {len(steps)} steps; needed: {5 * SEEN} or more"
+        bends = [
+            bend_of(name, curve[None], steps) for name, curve in zip(CURVES, curves, strict=True)
+        ]
+        judge(finding, bends)
     if steps:
-        finding.draw = partial(draw_stages, steps=steps, curves=curves, knee=knee, stages=stages)
+        finding.draw = partial(
+            draw_stages, steps=steps, curves=curves.tolist(), bends=bends, stages=stages
+        )
     return finding
 
 
-def speeds(knee: Knee, steps: list[int]) -> dict[str, float]:
-    """What S1 measures of a knee, per 100 steps."""
-    (falls, rises), (falls_later, rises_later) = knee.rising, knee.plateau
+class Bend(NamedTuple):
+    """How one curve bends. knee: (step, low, high) of the run; shares of its change are in %.
+
+    rivals: {description: by how much the information criterion prefers two lines to it}.
+    again: the fit with errors redrawn. found: in which share of draws a planted knee is told from
+    {rival}, and "level" beyond it. lines, decay: fitted curves, a value a step.
+    """
+
+    name: str
+    knee: tuple[int, int, int]
+    rivals: dict[str, float]
+    three: ThreeLines | None
+    fit: TwoLines
+    again: TwoLines
+    found: dict[str, float]
+    lines: list[float]
+    decay: list[float]
+
+
+def bend_of(name: str, curve, steps: list[int]) -> Bend:
+    """All that S1 says of one curve (1, n)."""
+    fit, three = two_lines(curve), three_stages(curve[0])
+    count = worth(fit.left)
+    low, high = knee_interval(fit.places, -(count / 2 * fit.errors.log())[:, 0])
+    at = [steps[int(place) - 1] for place in (fit.step()[0], low, high)]
+    lines = curve - fit.left
+    rivals = {label: value.item() for label, value in against(curve, fit).items()}
+    if three:
+        ratio = math.log(three.error / fit.errors.min().item())
+        rivals["three lines"] = count.item() * ratio + 2 * math.log(count.item())
+    generator = torch.Generator().manual_seed(0)
+    again = two_lines(lines + redrawn(fit.left, generator), most=100)
+    found = power(lines, fit, CURVES[name], generator)
+    decay = (curve - smooth_decay(curve))[0].tolist()
+    return Bend(name, tuple(at), rivals, three, fit, again, found, lines[0].tolist(), decay)
+
+
+def against(curves, fit: TwoLines) -> dict:
+    """{rival: (m,) by how much two lines are preferred to it}, in units of 2 log likelihood ratio.
+
+    The difference of Bayesian information criteria: a smooth decay has as many parameters as two
+    lines, 4, and a straight line two fewer.
+    """
+    count, errors = worth(fit.left), fit.errors.amin(0)
+    straight = count * (squares(off_line(curves)[0]) / errors).log() - 2 * count.log()
     return {
-        "last step of the rising stage": float(steps[knee.step - 1]),
-        "accuracy per 100 steps, rising stage": 100 * rises,
-        "accuracy per 100 steps, plateau": 100 * rises_later,
-        "accuracy per 100 steps, rising less plateau": 100 * (rises - rises_later),
-        "entropy per 100 steps, rising stage (nats)": 100 * falls,
-        "entropy per 100 steps, plateau (nats)": 100 * falls_later,
-        "fall of entropy per 100 steps, rising less plateau": 100 * (falls_later - falls),
+        "a straight line": straight,
+        "a smooth decay": count * (squares(smooth_decay(curves)) / errors).log(),
     }
 
 
-def refitted(knee: Knee, accuracy: list[float], entropy: list[float]) -> list[Knee]:
-    """The knees found in the fit plus its own errors, drawn with replacement, again and again.
+def redrawn(left, generator):
+    """(REPETITIONS, n): what is left of a fit (1, n), in blocks drawn with replacement.
 
-    Not `eval.bootstrap`: steps drawn with replacement would be no curve any more.
+    Blocks of n ** (1/3) steps, as neighbouring steps may be alike; 4 parameters were fitted.
     """
-    fitted = torch.tensor([knee.entropies, knee.accuracies])
-    errors = torch.tensor([entropy, accuracy]) - fitted
-    generator, found = torch.Generator().manual_seed(0), []
-    for _ in range(REPETITIONS):
-        drawn = torch.randint(errors.shape[1], (errors.shape[1],), generator=generator)
-        found.append(find_knee(*(fitted + errors[:, drawn]).tolist()))
-    return [knee for knee in found if knee]
+    total = left.shape[1]
+    length = round(total ** (1 / 3))
+    size = (REPETITIONS, math.ceil(total / length), 1)
+    starts = torch.randint(total, size, generator=generator)
+    index = (starts + torch.arange(length)).flatten(1)[:, :total] % total
+    return left[0, index] * math.sqrt(total / (total - 4))
 
 
-def draw_stages(figure, steps, curves, knee: Knee | None, stages: Stages) -> None:
-    """Both curves, {name: a value a step}, and the lines fitted to them."""
+def changes(fit: TwoLines):
+    """The changes (m,) of fitted curves before and after their knees."""
+    return fit.rising * (fit.step() - 1), fit.plateau * (fit.left.shape[1] - fit.step())
+
+
+def share(fit: TwoLines, sign: int):
+    """(m,): % of the whole way of each curve that it went before its knee, in the claim's direction."""
+    before, after = changes(fit)
+    return 100 * sign * before / (before.abs() + after.abs()).clamp(min=1e-12)
+
+
+def power(lines, fit: TwoLines, sign: int, generator) -> dict[str, float]:
+    """{rival, or "level": in which share of draws a planted knee is found}.
+
+    Planted is the claim at its plainest, in the noise of the run: by a quarter of it the curve has
+    made the change that the whole run shows, or LEAST of its mean, and is level from there on. It
+    is told from a rival by MARGIN; level where the interval of its share is above SHARE.
+    """
+    total = lines.shape[1]
+    size = max((lines[0, -1] - lines[0, 0]).abs(), LEAST * lines.mean().abs())
+    risen = (torch.arange(total) / (total / 4)).clamp(max=1)
+    curves = lines[0, 0] + sign * size * risen + redrawn(fit.left, generator)
+    planted = two_lines(curves, most=100)
+    known = {label: values > MARGIN**2 for label, values in against(curves, planted).items()}
+    shares = share(planted, sign)
+    known["level"] = shares - 1.96 * shares.std() > SHARE
+    return {label: hits.double().mean().item() for label, hits in known.items()}
+
+
+def judge(finding: Finding, bends: list[Bend]) -> None:
+    """Effects and notes of a finding, and why a refutal does not count where it does not."""
+    powers = []
+    for bend in bends:
+        sign, name = CURVES[bend.name], bend.name
+        rival = min(bend.rivals, key=bend.rivals.get)
+        root = math.copysign(abs(bend.rivals[rival]) ** 0.5, bend.rivals[rival])
+        label = f"{name}: two lines against {rival}, signed root of the evidence"
+        finding.effects.append(Effect(label, root, root - MARGIN, root + MARGIN, above=0))
+        interval = middle_95(share(bend.again, sign))
+        label = f"{name}: % of its change by its knee"
+        finding.effects.append(Effect(label, share(bend.fit, sign).item(), *interval, above=SHARE))
+        powers += [bend.found.get(rival, bend.found["a smooth decay"]), bend.found["level"]]
+    judged = [e for e in finding.effects if e.above is not None]
+    against_it = [p for e, p in zip(judged, powers, strict=True) if e.is_refuted(len(judged))]
+    if against_it and max(against_it) < POWER:
+        finding.missing = (
+            f"a knee of the size of this run's change would be found in {max(against_it):.0%} of "
+            "runs with its noise alone, so that its absence says nothing; more steps, or more "
+            "questions a step, would help"
+        )
+    for bend in bends:
+        tell(finding, bend)
+    (_, *first), (_, *second) = (bend.knee for bend in bends)
+    apart = bends[0].knee[0] - bends[1].knee[0]
+    ends = (first[0] - second[1], first[1] - second[0])
+    finding.effects.append(
+        Effect("steps from the knee of entropy to that of accuracy", apart, *ends)
+    )
+
+
+def tell(finding: Finding, bend: Bend) -> None:
+    """What is told of a curve and judges nothing: its knee, its speeds, three stages, the power."""
+    finding.effects.append(Effect(f"{bend.name}: its knee, a step", *map(float, bend.knee)))
+    for part in ("rising", "plateau"):
+        speed, again = 100 * getattr(bend.fit, part), 100 * getattr(bend.again, part)
+        label = f"{bend.name} per 100 steps, {'before' if part == 'rising' else 'after'} it"
+        finding.effects.append(Effect(label, speed.item(), *middle_95(again)))
+    if bend.three:
+        pieces = [f"{100 * slope:+.2g} per 100 steps" for slope in bend.three.slopes]
+        ends = (f" up to step {bend.three.first}", f" up to step {bend.three.last}", " after it")
+        said = ", ".join(piece + end for piece, end in zip(pieces, ends, strict=True))
+        finding.notes.append(f"Three stages: {bend.name} changes by {said}.")
+    found = ", ".join(f"{rate:.0%} ({label})" for label, rate in bend.found.items())
+    finding.notes.append(f"A knee planted into the noise of {bend.name} is told from: {found}.")
+
+
+def draw_stages(figure, steps, curves, bends: list[Bend], stages: Stages) -> None:
+    """Both curves (2, n), two lines and a smooth decay fitted to them, intervals of the knees."""
     panels = figure.subplots(2, 1, sharex=True)
-    fits = (knee.accuracies, knee.entropies) if knee else (None, None)
-    for axes, name, fit in zip(panels, curves, fits, strict=True):
-        axes.plot(steps, curves[name], color="silver", linewidth=0.8, label="each step")
-        if fit:
-            axes.plot(steps, fit, color="black", label="two lines that meet")
+    for axes, curve in zip(panels, curves, strict=True):
+        axes.plot(steps, curve, color="silver", linewidth=0.8, label="each step")
         mark_plateau(axes, stages)
+    for axes, bend in zip(panels, bends, strict=False):
+        axes.plot(steps, bend.lines, color="black", label="two lines that meet")
+        axes.plot(steps, bend.decay, color=OTHERS[0], linewidth=1, label="smooth decay")
+        axes.axvspan(*bend.knee[1:], color="black", alpha=0.12, linewidth=0, label="its knee, 95 %")
     panels[0].set_ylabel("accuracy of\ntraining rollouts")
     panels[1].set_ylabel("token entropy\n(nats)")
     panels[0].legend(loc="lower right")

@@ -1,67 +1,160 @@
-"""S1 on numbers that can be worked out by hand; whole runs are in test_analyze.py."""
+"""S1 on curves whose stages are known; how often it errs is in worlds_stages.py."""
 
 import pytest
 import torch
-from made_up import line, write_run
+from worlds_stages import SHAPES, lines, moving, rise, through
 
-from analysis.stages import Knee, Stages, find_knee, stages_of
-from analysis.two_stages import draw_stages, refitted, s1_two_stages, speeds
-from record import read_run
-
-
-def test_speeds_are_per_hundred_steps_and_the_knee_is_a_step_of_the_run():
-    knee = Knee(30, 99.0, (-0.002, 0.004), (-0.0005, 0.001), [], [])
-    found = speeds(knee, list(range(11, 111)))
-    assert found == {
-        "last step of the rising stage": 40.0,
-        "accuracy per 100 steps, rising stage": pytest.approx(0.4),
-        "accuracy per 100 steps, plateau": pytest.approx(0.1),
-        "accuracy per 100 steps, rising less plateau": pytest.approx(0.3),
-        "entropy per 100 steps, rising stage (nats)": pytest.approx(-0.2),
-        "entropy per 100 steps, plateau (nats)": pytest.approx(-0.05),
-        "fall of entropy per 100 steps, rising less plateau": pytest.approx(0.15),
-    }
+from analysis.effects import Finding
+from analysis.stages import Stages, stages_of, two_lines
+from analysis.two_stages import (
+    MARGIN,
+    REPETITIONS,
+    bend_of,
+    draw_stages,
+    judge,
+    power,
+    redrawn,
+    s1_two_stages,
+    share,
+)
+from record import Run
 
 
-def test_the_stages_of_a_run_that_does_not_begin_at_step_1():
-    knee, stages = stages_of([line(s) | {"step": s + 10} for s in range(1, 121)])
-    assert stages.knee == knee.step + 10 == pytest.approx(60, abs=6) and stages.last == 130
-    assert stages_of([]) == (None, Stages(None, 0))
-    inside = stages.of(torch.tensor([1, stages.knee, stages.knee + 1]))
-    assert inside["rising stage"].tolist() == [True, True, False]
-    assert inside["plateau"].tolist() == [False, False, True]
+def s1(shape, seed=0, noise=0.2, later=0):
+    """S1 of one made-up run, with its steps moved."""
+    made = [line | {"step": line["step"] + later} for line in lines(shape, seed, noise)]
+    return s1_two_stages(Run(None, {}, made, {}), *stages_of(made))
 
 
-def test_intervals_of_the_knee_are_as_wide_as_the_scatter_about_the_fit():
-    risen = [min(step, 50) / 50 for step in range(1, 121)]
-    generator = torch.Generator().manual_seed(0)
-    widths = {}
-    for size in (0.0, 0.01, 0.03):
-        noise = size * torch.randn(2, 120, generator=generator)
-        entropy = [0.4 - 0.2 * x + e for x, e in zip(risen, noise[0].tolist())]
-        accuracy = [0.3 + 0.3 * x + e for x, e in zip(risen, noise[1].tolist())]
-        found = [k.rising[1] for k in refitted(find_knee(entropy, accuracy), accuracy, entropy)]
-        assert len(found) == 200 and min(found) - 1e-6 <= 0.3 / 50 <= max(found) + 1e-6
-        widths[size] = max(found) - min(found)
-    assert widths[0.0] < 1e-3 * widths[0.01] and widths[0.01] < 0.5 * widths[0.03]
+def effect(finding, label):
+    return next(e for e in finding.effects if e.label.startswith(label))
 
 
-def test_too_few_steps_for_a_knee_are_told(tmp_path):
-    for steps, missing in ((60, "no knee in 60 steps; needed: 100 or more"), (120, "")):
-        run = read_run(
-            write_run(tmp_path / str(steps), [line(1) | {"step": s} for s in range(steps)])
-        )
-        assert s1_two_stages(run, *stages_of(run.lines)).missing == missing
+def test_two_sharp_stages_hold_and_their_numbers_are_told_in_the_run_s_own_steps():
+    shape = moving(through((0, 0), (60, 1), (300, 1.2)))
+    finding = s1(shape, noise=0.05, later=10)
+    assert finding.verdict() == ("holds here", "")
+    for label in ("last step of the rising stage", "accuracy: its knee", "entropy: its knee"):
+        found = effect(finding, label)
+        assert found.low <= 70 <= found.high and found.value == pytest.approx(70, abs=2)
+    for name, change, before in (("accuracy", 0.22, 100 / 60), ("entropy", -0.105, 100 / 60)):
+        found = effect(finding, f"{name} per 100 steps, before it")
+        assert found.low <= change * before <= found.high
+        assert found.value == pytest.approx(change * before, rel=0.03)
+        found = effect(finding, f"{name} per 100 steps, after it")
+        assert found.value == pytest.approx(change * 20 / 240, rel=0.1)
+        found = effect(finding, f"{name}: % of its change")
+        assert found.value == pytest.approx(100 / 1.2, abs=1) and found.above == 80
+    apart = effect(finding, "steps from the knee of entropy")
+    assert apart.low <= 0 <= apart.high
 
 
-def test_both_curves_and_their_fits_are_drawn():
+def test_a_share_is_of_the_whole_way_and_in_the_claim_s_direction():
+    step = torch.arange(1, 121, dtype=torch.double)
+    rises = step.clamp(max=61) * 0.01 + 0.005 * (step - 61).clamp(min=0)  # 0.6 and then 0.295
+    turns = step.clamp(max=61) * 0.01 - 0.005 * (step - 61).clamp(min=0)
+    fit = two_lines(torch.stack([rises, turns]))
+    assert share(fit, 1).tolist() == pytest.approx([100 * 0.6 / 0.895] * 2)
+    assert share(fit, -1).tolist() == pytest.approx([-100 * 0.6 / 0.895] * 2)
+
+
+@pytest.mark.parametrize(
+    "shape, against",
+    [
+        (moving(rise(40)), "a smooth decay"),
+        (SHAPES["straight lines"], "a straight line"),
+        (SHAPES["an S: flat, 150 to 230, level"], "three lines"),
+    ],
+)
+def test_a_rival_that_fits_better_refutes_and_is_named(shape, against):
+    finding = s1(shape)
+    verdict, why = finding.verdict()
+    assert verdict == "does not hold here" and f"entropy: two lines against {against}" in why
+    said = [note for note in finding.notes if note.startswith("Three stages")]
+    assert len(said) == (2 if against == "three lines" else 0)
+
+
+def test_three_stages_are_told_in_words():
+    finding = s1(SHAPES["an S: flat, 150 to 230, level"], noise=0.05)
+    said = next(note for note in finding.notes if "Three stages: accuracy" in note)
+    assert "+0.28 per 100 steps up to step 2" in said or "+0.27 per 100 steps up to step 2" in said
+
+
+def test_a_fall_of_entropy_that_is_undone_is_no_plateau():
+    finding = s1(SHAPES["a rise of entropy after its fall, 0.41, 0.18, 0.45"])
+    verdict, why = finding.verdict()
+    assert verdict == "does not hold here" and "entropy: % of its change by its knee" in why
+    assert effect(finding, "entropy: % of").value == pytest.approx(100 * 0.23 / 0.5, abs=3)
+
+
+def test_a_refutal_does_not_count_where_a_knee_would_not_have_been_found():
+    made = lines(moving(rise(40)), 0, 0.2)
+    curves = {name: torch.tensor([[x[name] for x in made]]).double() for name in made[0]}
+    steps = list(range(1, 301))
+    bends = [bend_of(name, curves[name], steps) for name in ("accuracy", "entropy")]
+    for rate, verdict in ((0.9, "does not hold here"), (0.5, "not enough data")):
+        finding = Finding("S1", "")
+        judge(finding, [b._replace(found=dict.fromkeys(b.found, rate)) for b in bends])
+        assert finding.verdict()[0] == verdict
+    assert "50%" in finding.missing
+    one = bends[0]._replace(found=dict.fromkeys(bends[0].found, 0.0)), bends[1]
+    judge(finding := Finding("S1", ""), one)
+    assert finding.verdict()[0] == "does not hold here"  # by entropy alone
+
+
+def test_a_planted_knee_is_found_in_little_noise_and_not_in_much():
+    curve = moving(rise(40)).accuracy[None]
+    fit, generator = two_lines(curve), torch.Generator().manual_seed(0)
+    for size, least, most in ((1e-4, 1, 1), (0.06, 0.2, 0.95), (1.0, 0, 0.1)):
+        noise = size * torch.randn(1, 300, generator=generator, dtype=torch.double)
+        found = power(curve, fit._replace(left=noise), 1, generator)
+        assert set(found) == {"a straight line", "a smooth decay", "level"}
+        assert least <= found["a smooth decay"] <= most
+        assert found["level"] == 1 if size < 0.01 else True
+
+
+def test_errors_are_redrawn_in_blocks():
+    left = torch.arange(125, dtype=torch.double)[None]
+    drawn = redrawn(left, torch.Generator().manual_seed(0)) / (125 / 121) ** 0.5
+    assert drawn.shape == (REPETITIONS, 125)
+    blocks = drawn.view(REPETITIONS, 25, 5)
+    assert torch.allclose((blocks - blocks[..., :1]) % 125, torch.arange(5.0).double(), atol=1e-9)
+    assert drawn.mean().item() == pytest.approx(62, abs=2)
+
+
+def test_evidence_has_its_margin_for_an_interval():
+    finding = s1(moving(rise(40)))
+    for name in ("accuracy", "entropy"):
+        found = effect(finding, f"{name}: two lines against")
+        assert found.high - found.value == pytest.approx(MARGIN) == found.value - found.low
+
+
+def test_too_few_steps_are_told():
+    for count in (0, 1, 3, 60, 99):
+        run = Run(None, {}, lines(moving(rise(9)), 0)[:count], {})
+        finding = s1_two_stages(run, *stages_of(run.lines))
+        assert finding.missing == f"only {count} steps; needed: 100 or more"
+        assert bool(finding.draw) == bool(count)
+
+
+def test_both_curves_their_fits_and_the_intervals_of_their_knees_are_drawn():
     from matplotlib.figure import Figure
 
-    curves = {"accuracy": [0.1, 0.2, 0.3], "entropy": [0.6, 0.5, 0.4]}
-    knee = Knee(2, 99.0, (-0.1, 0.1), (0.0, 0.0), [0.61, 0.51, 0.41], [0.11, 0.21, 0.31])
-    draw_stages(figure := Figure(), [4, 5, 6], curves, knee, Stages(5, 6))
-    for axes, drawn in zip(figure.axes, curves.values(), strict=True):
-        each, fit, plateau = axes.lines
-        assert list(each.get_xdata()) == [4, 5, 6] and list(each.get_ydata()) == drawn
-        assert fit.get_ydata() == pytest.approx([x + 0.01 for x in drawn])
-        assert list(plateau.get_xdata()) == [5, 5]
+    made = lines(SHAPES["a knee at 60, then level"], 0, 0.2)
+    steps = list(range(11, 311))
+    curves = [[x[name] for x in made] for name in ("accuracy", "entropy")]
+    bends = [
+        bend_of(name, torch.tensor([curve]).double(), steps)
+        for name, curve in zip(("accuracy", "entropy"), curves, strict=True)
+    ]
+    draw_stages(figure := Figure(), steps, curves, bends, Stages(70, 310))
+    for axes, curve, bend in zip(figure.axes, curves, bends, strict=True):
+        each, plateau, two, decay = axes.lines
+        assert list(each.get_xdata()) == steps and list(each.get_ydata()) == curve
+        assert list(plateau.get_xdata()) == [70, 70]
+        assert list(two.get_ydata()) == bend.lines and list(decay.get_ydata()) == bend.decay
+        (band,) = axes.patches
+        assert band.get_x() == bend.knee[1]
+        assert band.get_x() + band.get_width() == bend.knee[2]
+    draw_stages(figure := Figure(), steps[:2], [x[:2] for x in curves], [], Stages(None, 12))
+    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
