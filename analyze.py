@@ -2,7 +2,7 @@
 
     python analyze.py RUN                  RUN/report/report.md, findings.json, a figure a finding
     python analyze.py RUN --intervene      and the experiment in which tokens are replaced: I2, T2
-    python analyze.py RUN RUN RUN ...      I3 and T3, from runs with several settings and seeds
+    python analyze.py RUN RUN RUN ...      I3, T3 and F, from runs with several settings and seeds
     python analyze.py RUN --law            does accuracy follow from entropy? and RUN/report/law.png
 
 This is the command alone. What it does is in analysis/, a file a level of the paper.
@@ -49,7 +49,7 @@ def report_on(options) -> None:
             intervene(run, folder, options.questions or 150, options.continuations or 8)
         findings = findings_of(run, folder)
         title = f"What holds on {run.folder.resolve().name}"
-        several = "I3 and T3 take several runs: `python analyze.py RUN RUN ...`"
+        several = "I3, T3 and F take several runs: `python analyze.py RUN RUN ...`"
         notes = ["", f"{len(run.lines)} steps. {several}"]
     write_report(findings, folder, title, notes)
     for finding in findings:

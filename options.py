@@ -153,7 +153,10 @@ class TrainOptions(Asked):
         0, "b, tokens before the limit where the penalty begins; 0 = off", least=0
     )
     overlong_penalty: float = option(
-        1.0, "beyond L - b tokens the reward loses this times (length - (L - b)) / b", least=0
+        0.5,
+        "beyond L - b tokens the reward loses this times (length - (L - b)) / b; at 1 a right answer at "
+        "the limit is worth no more than a short wrong one",
+        least=0,
     )
 
     updates_per_step: int = option(

@@ -7,13 +7,16 @@
 | `words.py` | kinds of words, defects of a text | which token is mathematics, which text broken |
 | `sampled.py` | the saved rollouts as tensors | what is known about every token of a run |
 | `figures.py` | colours, axes, saving; report/training.png | how a figure looks |
-| `stage_level.py` | S1 to S4 | what changes in the rising stage |
-| `token_level.py` | S5, S6, T1 | what an update does to which tokens |
-| `instance_level.py` | I1, X1 | which rollouts, and which questions, training changes |
+| `two_stages.py` | S1 | are there two stages, or a smooth decay, or three? |
+| `stage_level.py` | S2 to S4 | what changes in the rising stage |
+| `token_level.py` | S5, S6, T1 | what updates do to which tokens, beside what any updates do |
+| `instance_level.py` | I1 | which rollouts they change most |
+| `exploration.py` | X1 | are more questions solved, or the same ones more often? |
 | `replacement.py` | I2, T2 | the experiment: what does replacing a token cost? |
-| `settings.py` | I3, T3 | several runs: do the paper's methods help? |
+| `settings.py` | I3, T3, F | several runs: do the paper's methods help? |
+| `differences.py` | tables of settings | Holm's correction, power, runs that never arrive |
 | `mechanism.py` | report/entropy_change.png | is what an update does to entropy as predicted? |
-| `law.py` | R = b - a exp(H), and its rival | is accuracy paid for with entropy? |
+| `law.py`, `law_fits.py` | R = b - a exp(H), and its rivals | is accuracy paid for with entropy? |
 | `report.py` | report.md, findings.json, a run's end | all findings, in the order of the paper |
 
 A finding is a function from what a run recorded to a `Finding`, whose parts it fills in this order:

@@ -46,8 +46,8 @@ class Effect(NamedTuple):
         >>> f"{Effect('', 0.0, -1.96, 1.96, above=0.0).found():.2f}"
         '2.80'
         """
-        normal = NormalDist().inv_cdf(POWER)
-        return self.above + (t_quantile(HALF, self.free) + normal) * self.error()
+        quantiles = (t_quantile(z, self.free) for z in (HALF, NormalDist().inv_cdf(POWER)))
+        return self.above + sum(quantiles) * self.error()
 
     def is_refuted(self, judged: int) -> bool:
         """Whether it lies below its bound at a level of 0.025 / judged, one-sided.

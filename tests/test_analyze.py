@@ -147,7 +147,7 @@ def test_where_the_report_goes_and_how_much_is_asked(tmp_path, monkeypatch, caps
     title = (tmp_path / "report" / "report.md").read_text().splitlines()[0]
     assert title == "# What holds on 2 runs"
     text = (run / "report" / "report.md").read_text()
-    assert text.startswith("# What holds on run\n") and "\n1 steps. I3 and T3 take" in text
+    assert text.startswith("# What holds on run\n") and "\n1 steps. I3, T3 and F take" in text
     with pytest.raises(SystemExit):
         command(run, other, "--intervene")
     assert "--intervene: the experiment is on one run" in capsys.readouterr().err

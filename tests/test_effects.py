@@ -93,7 +93,7 @@ def test_students_tails_are_wider():
     effect = Effect("", -1.0, -1.95, -0.05, above=0)
     assert effect.is_refuted(1) and not effect._replace(free=4).is_refuted(2)
     assert effect._replace(free=4).error() == pytest.approx(0.95 / 2.776, abs=0.001)
-    assert effect._replace(free=4).found() == pytest.approx((2.776 + 0.8416) * 0.3422, abs=0.003)
+    assert effect._replace(free=4).found() == pytest.approx((2.776 + 0.941) * 0.3422, abs=0.003)
 
 
 def test_an_effect_is_the_bootstrap_of_its_sums():
