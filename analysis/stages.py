@@ -105,8 +105,9 @@ def two_lines(curves, together=False, most=300) -> TwoLines:
 def smooth_decay(curves):
     """(m, n): the curves less a + b s + d exp(-s / T): 4 parameters, as two lines have.
 
-    A smooth rival that two lines have to fear as much as any: log(1 + s / T), a power of 1 + s / T
-    and exp(-sqrt(s / T)) in the place of the exponential fit runs of the default no better.
+    Two lines are a line and a hinge, this is a line and a decay: nothing but the bend's shape is
+    compared. With T far below the length of the run it saturates, with T far above it is a parabola,
+    and the line lets it have a second, slow time scale.
     """
     bare, rest = off_line(decays(curves.shape[1]))[0], off_line(curves)[0]
     products, sizes = bare @ rest.T, squares(bare)[:, None]

@@ -77,9 +77,8 @@ def s1_two_stages(run: Run, knee: Knee | None, stages: Stages) -> Finding:
 class Bend(NamedTuple):
     """How one curve bends. knee: (step, low, high) of the run; shares of its change are in %.
 
-    rivals: {description: by how much the information criterion prefers two lines to it}.
-    again: the fit with errors redrawn. found: in which share of draws a planted knee is told from
-    {rival}, and "level" beyond it. lines, decay: fitted curves, a value a step.
+    rivals: {description: the evidence for two lines against it}. again: the fit with errors redrawn.
+    found: `power`. lines, decay: the fitted curves, a value a step.
     """
 
     name: str
@@ -150,11 +149,11 @@ def share(fit: TwoLines, sign: int):
 
 
 def power(lines, fit: TwoLines, sign: int, generator) -> dict[str, float]:
-    """{rival, or "level": in which share of draws a planted knee is found}.
+    """{what a planted knee is told from: in which share of draws}.
 
     Planted is the claim at its plainest, in the noise of the run: by a quarter of it the curve has
     made the change that the whole run shows, or LEAST of its mean, and is level from there on. It
-    is told from a rival by MARGIN; level where the interval of its share is above SHARE.
+    is told from a rival by MARGIN, and is level where the interval of its share is above SHARE.
     """
     total = lines.shape[1]
     size = max((lines[0, -1] - lines[0, 0]).abs(), LEAST * lines.mean().abs())
@@ -163,7 +162,7 @@ def power(lines, fit: TwoLines, sign: int, generator) -> dict[str, float]:
     planted = two_lines(curves, most=100)
     known = {label: values > MARGIN**2 for label, values in against(curves, planted).items()}
     shares = share(planted, sign)
-    known["level"] = shares - 1.96 * shares.std() > SHARE
+    known["a plateau that is not level"] = shares - 1.96 * shares.std() > SHARE
     return {label: hits.double().mean().item() for label, hits in known.items()}
 
 
@@ -179,7 +178,10 @@ def judge(finding: Finding, bends: list[Bend]) -> None:
         interval = middle_95(share(bend.again, sign))
         label = f"{name}: % of its change by its knee"
         finding.effects.append(Effect(label, share(bend.fit, sign).item(), *interval, above=SHARE))
-        powers += [bend.found.get(rival, bend.found["a smooth decay"]), bend.found["level"]]
+        powers += [
+            bend.found.get(rival, bend.found["a smooth decay"]),
+            bend.found["a plateau that is not level"],
+        ]
     judged = [e for e in finding.effects if e.above is not None]
     against_it = [p for e, p in zip(judged, powers, strict=True) if e.is_refuted(len(judged))]
     if against_it and max(against_it) < POWER:
@@ -199,19 +201,28 @@ def judge(finding: Finding, bends: list[Bend]) -> None:
 
 
 def tell(finding: Finding, bend: Bend) -> None:
-    """What is told of a curve and judges nothing: its knee, its speeds, three stages, the power."""
-    finding.effects.append(Effect(f"{bend.name}: its knee, a step", *map(float, bend.knee)))
-    for part in ("rising", "plateau"):
+    """What is told of a curve and judges nothing: its knee, its speeds, other stages, the power."""
+    name, notes = bend.name, finding.notes
+    finding.effects.append(Effect(f"{name}: its knee, a step", *map(float, bend.knee)))
+    for part, when in (("rising", "before"), ("plateau", "after")):
         speed, again = 100 * getattr(bend.fit, part), 100 * getattr(bend.again, part)
-        label = f"{bend.name} per 100 steps, {'before' if part == 'rising' else 'after'} it"
+        label = f"{name} per 100 steps, {when} it"
         finding.effects.append(Effect(label, speed.item(), *middle_95(again)))
+    later = finding.effects[-1]
     if bend.three:
         pieces = [f"{100 * slope:+.2g} per 100 steps" for slope in bend.three.slopes]
         ends = (f" up to step {bend.three.first}", f" up to step {bend.three.last}", " after it")
         said = ", ".join(piece + end for piece, end in zip(pieces, ends, strict=True))
-        finding.notes.append(f"Three stages: {bend.name} changes by {said}.")
-    found = ", ".join(f"{rate:.0%} ({label})" for label, rate in bend.found.items())
-    finding.notes.append(f"A knee planted into the noise of {bend.name} is told from: {found}.")
+        notes.append(f"Three stages: {name} changes by {said}.")
+    elif max(CURVES[name] * later.low, CURVES[name] * later.high) < 0:
+        notes.append(f"No plateau: {name} turns back, by {later.value:+.2g} per 100 steps.")
+    if bend.rivals["a smooth decay"] < -(MARGIN**2):
+        notes.append(
+            f"A smooth decay describes {name} better, and it has no knee: where two lines meet moves "
+            "on as the run does, and the interval holds for curves that are two lines."
+        )
+    found = ", ".join(f"{label} in {rate:.0%}" for label, rate in bend.found.items())
+    notes.append(f"A knee planted into the noise of {name} is told from {found} of draws.")
 
 
 def draw_stages(figure, steps, curves, bends: list[Bend], stages: Stages) -> None:
