@@ -75,7 +75,7 @@ def s1_two_stages(run: Run, knee: Knee | None, stages: Stages) -> Finding:
 
 
 class Bend(NamedTuple):
-    """How one curve bends. knee: (step, low, high) of the run; shares of its change are in %.
+    """How one curve bends. knee: its step of the run, and the ends of its interval.
 
     rivals: {description: the evidence for two lines against it}. again: the fit with errors redrawn.
     found: `power`. lines, decay: the fitted curves, a value a step.
@@ -103,6 +103,7 @@ def bend_of(name: str, curve, steps: list[int]) -> Bend:
     if three:
         ratio = math.log(three.error / fit.errors.min().item())
         rivals["three lines"] = count.item() * ratio + 2 * math.log(count.item())
+        three = three._replace(first=steps[three.first - 1], last=steps[three.last - 1])
     generator = torch.Generator().manual_seed(0)
     again = two_lines(lines + redrawn(fit.left, generator), most=100)
     found = power(lines, fit, CURVES[name], generator)
