@@ -156,7 +156,7 @@ def difference(a, b, c, d):
     return a / b - c / d
 
 
-def t_quantile(z: float, free: int) -> float:
+def t_quantile(z: float, free: float) -> float:
     """Student's quantile where the normal one is z: the Cornish-Fisher expansion about it.
 
     free: degrees of freedom. From 4 on it is right to two digits; where there are infinitely many it
