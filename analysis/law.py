@@ -72,20 +72,23 @@ def predictions(fitted: Points, points: Points, curve: Curve, weights=None) -> d
 def weight_of_law(told: dict, rival: str, accuracies, weights, paid=0.0):
     """The w of least squares in R = w law + (1 - w) rival: (m,), above 1/2 where the law is nearer.
 
-    told: as of `predictions`. weights: (m, n), of the evaluations. paid: half of what is added to the
-    rival's squared error at each for a number that it has more. A mix of two predictions as in Bates
-    and Granger (1969); for paid see Mallows' Cp (1973).
+    A mix of two predictions as in Bates and Granger (1969); NaN where they are the same. told: as of
+    `predictions`; weights: (m, n), of the evaluations; paid: half of what is added to the rival's
+    squared error at each for a number that it has more (Mallows' Cp, 1973).
     """
     apart, missed = told["law"] - told[rival], accuracies - told[rival]
-    return (weights * (apart * missed + paid)).sum(1) / (weights * apart.square()).sum(1)
+    spread = (weights * apart.square()).sum(1)
+    weight = (weights * (apart * missed + paid)).sum(1) / spread
+    return torch.where(spread > 1e-12, weight, math.nan)
 
 
 def judge_whole(points: Points, curve: Curve) -> tuple[Finding, dict]:
     """All are fitted to all evaluations. -> Finding, {name: predicted R, (1, n)}.
 
-    Intervals are `jackknife` over blocks. The curve in time pays for its scale.
+    Intervals are `jackknife` over blocks. The curve in time pays for its scale. Training accuracy
+    is as it was measured: without its noise it is nearly R itself, and no law could beat it.
     """
-    claim = "over the whole run the law tells accuracy better than time and than training accuracy"
+    claim = "R = b - a exp(H) tells accuracy better than time, and than training accuracy, does."
     finding = Finding(f"law, {WHOLE}", claim, "evaluations")
     told = predictions(points, points, curve)
     r, n = points.accuracies, len(points.steps)
@@ -101,13 +104,14 @@ def judge_whole(points: Points, curve: Curve) -> tuple[Finding, dict]:
 
 
 def judge_first(early: Points, later: Points, curve: Curve) -> tuple[Finding, dict]:
-    """All are fitted to the early evaluations. -> Finding, {name: RMSE at the later, (value, low, high)}.
+    """All are fitted to the early evaluations. -> Finding, {name: (RMSE at the later, low, high)}.
 
     The law is told the later H. So the curve in time is told its shape, that of the whole run, and
     training accuracy its later values. For the intervals early evaluations are drawn with
-    replacement, ENOUGH - 2 different ones or more, and so are blocks of the later ones.
+    replacement, at least 3 different ones, and so are blocks of the later ones: a fit that hangs on
+    single evaluations decides nothing.
     """
-    claim = f"fitted to the {FIRST} the law predicts the rest better than what else may"
+    claim = f"Fitted to the {FIRST}, R = b - a exp(H) predicts the rest better than they do."
     finding = Finding(f"law, {FIRST}", claim, "evaluations")
     n, r = len(early.steps), later.accuracies
     if n < ENOUGH or len(r) < BLOCKS:
@@ -115,7 +119,7 @@ def judge_first(early: Points, later: Points, curve: Curve) -> tuple[Finding, di
         return finding, {}
     generator = torch.Generator().manual_seed(0)
     rows = drawn(n, 2 * DRAWS, generator)
-    rows = torch.cat([torch.ones(1, n), rows[(rows > 0).sum(1) >= ENOUGH - 2][:DRAWS]])
+    rows = torch.cat([torch.ones(1, n), rows[(rows > 0).sum(1) >= 3][:DRAWS]])
     told = predictions(early, later, curve, rows)
     told["R stays"] = early.accuracies[-1].expand(len(rows), len(r))
     blocks = drawn(BLOCKS, len(rows), generator)
@@ -136,7 +140,7 @@ def drawn(count: int, draws: int, generator) -> torch.Tensor:
 
 
 def parts_of(run: Run) -> tuple[Points, Points, int]:
-    """(all evaluations, `calibrated`; the early ones, from what was known then; the last early step).
+    """(all evaluations, `calibrated`; the early ones, as known then; the last early step).
 
     Raises InputError where a run has no evaluation.
     """
@@ -161,9 +165,10 @@ sigmoid   R = start + (ceiling - start) / (1 + (middle / step)^exponent); judges
 """
 WEIGHTS = f"""
 Weight: that of the law in the mix of its R and another's that is nearest to R. Above 1/2 the law
-tells R better. "Holds here" takes intervals above 1/2 beside all of them; one below refutes it.
-Beside time what counts is where H leaves a curve in time. Intervals of the {WHOLE} are over {BLOCKS}
-blocks of evaluations, those of the {FIRST} over early evaluations and later blocks drawn again."""
+tells R better. It holds where all intervals are above 1/2, and does not where one is below. Beside
+time two things count: whether R goes with exp(H) in a straight line, and whether it follows H where
+H leaves a curve in time. Over the {WHOLE} the noise of H is drawn out, and intervals are over {BLOCKS}
+blocks of evaluations; of the {FIRST} early evaluations and later blocks are drawn again."""
 
 
 def law_report(run: Run) -> None:
@@ -245,7 +250,7 @@ def noise_in_words(run: Run) -> str:
 
 
 def draw_laws(figure, points: Points, cut: int, fits: dict, in_time) -> None:
-    """R against exp(H) and over the steps; early points up to step cut. in_time: (n,), the rival."""
+    """R against exp(H) and over the steps; early ones up to step cut. in_time: (n,), the rival."""
     steps, accuracies, entropies = points[:3]
     every_step, every_h = torch.arange(steps[-1] + 1), torch.linspace(0, entropies.max(), 50)
     left, right = figure.subplots(1, 2, sharey=True)

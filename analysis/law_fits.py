@@ -1,4 +1,4 @@
-"""The law of entropy, its rivals, what of a run they are fitted to, and how sure their numbers are.
+"""The law of entropy and its rivals: fits, how sure they are, and what of a run they are fitted to.
 
     law      R = b - a exp(H)                                                 arXiv 2505.22617
     curve    R = b + a f(step / scale), f and scale the best of a few         ours
@@ -76,8 +76,8 @@ def fit_line(x, r, weights=None, least=-math.inf):
     >>> round(a.item(), 6), round(b.item(), 6)
     (2.0, 1.0)
     """
-    x, r = x.double(), r.double()
-    weights = torch.ones(1, len(r), dtype=torch.double) if weights is None else weights
+    weights = torch.ones(1, len(r)) if weights is None else weights
+    x, r, weights = x.double(), r.double(), weights.double()
     weights = weights / weights.sum(1, keepdim=True)
     middle, mean = ((weights * values).sum(1, keepdim=True) for values in (x, r))
     spread = (weights * (x - middle).square()).sum(1, keepdim=True)
@@ -207,7 +207,7 @@ def interval(value, low=math.nan, high=math.nan) -> str:
 
 
 class Points(NamedTuple):
-    """The evaluations of a run, in order. (n,) each; all but the first two of the batches around."""
+    """The evaluations of a run in order, (n,) each; from H on of the batches around each."""
 
     steps: torch.Tensor
     accuracies: torch.Tensor  # R

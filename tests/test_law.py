@@ -1,4 +1,4 @@
-"""The law of entropy and its rivals: what they recover, what they may not see, and what they say."""
+"""The law of entropy and its rivals: what they recover, what they may not see, what they say."""
 
 import json
 import math
@@ -294,6 +294,11 @@ def test_what_follows_training_accuracy_through_its_swings_does_not_follow_h():
     for finding in (whole, early):
         verdict, why = finding.verdict()
         assert verdict == "does not hold here" and "weight beside training" in why
+
+
+def test_an_accuracy_that_stays_tells_nothing():
+    for finding in judged(*made(lambda s: 0.5, falling, lambda s: 0.6)):
+        assert finding.verdict()[0] == "not enough data"
 
 
 def test_accuracy_that_rises_with_entropy_is_no_law():

@@ -2,9 +2,9 @@
 
     python tests/worlds_law.py RUN RUN ...    how large noise and swings are in those runs
 
-What is made up is what the law is fitted to: of each step the H and the accuracy of its batch, of each
-tenth R. Noise and swings are as that command finds them in runs of the default with --eval_every 10
-(seeds 11 to 14). H falls from 0.16 to 0.04 nats and R rises from 0.48 to 0.79, as there.
+What is made up is what the law is fitted to: of each step the H and the accuracy of its batch, of
+each tenth R. Noise and swings are as that command finds them in runs of the default with
+--eval_every 10 (seeds 11 to 14). H falls from 0.16 to 0.04 nats, R rises from 0.48 to 0.79, as there.
 """
 
 import math
