@@ -1,9 +1,14 @@
 """X1: questions told apart before and after training."""
 
-import pytest
-from made_up import line, report, value, values, write_run
+import math
 
-from analysis.exploration import draw_exploration, x1_exploration
+import pytest
+import torch
+from made_up import line, report, value, values, write_run
+from torch.nn.functional import one_hot
+from worlds_instances import ends_of
+
+from analysis.exploration import draw_exploration, equal_rise, exact_share, splits, x1_exploration
 from analysis.stages import Stages
 from record import Run
 
@@ -22,40 +27,104 @@ def test_exploration_tells_the_questions_apart(tmp_path):
     found = report(run)["X1"]
     assert value(found, "... before and after")["value"] == 9
     assert value(found, "gain of Pass@1")["value"] == pytest.approx((1 * 2 + 30 * 1) / 2 / 40)
-    assert value(found, "gain of Pass@2")["value"] == pytest.approx(1 / 40)
-    assert found["verdict"] == "holds here"
+    assert found["verdict"] == "not enough data"  # nobody can say what a rise would have solved
 
 
-def ends_of(n, before, after):
-    """A summary by the number of right rollouts, of n, of each question."""
-    summary = {"steps": 1}
-    for name, right in (("before", before), ("after", after)):
-        interval = {"mean": sum(right) / n / len(right), "low": 0.1, "high": 0.9}
-        found = {"samples": n, "questions": len(right), "unsolved": right.count(0), "right": right}
-        summary[name] = found | {
-            "acc": interval,
-            "pass": {str(k): interval for k in range(1, n + 1)},
-        }
-    return summary
+JUDGED = ["gain of Pass@1", "Pass@4 after an equal rise less Pass@4 after"]
+
+
+def judged(before, after):
+    finding = x1_exploration(Run(None, {}, [], ends_of(4, before, after)), Stages(None, 0))
+    assert [effect.label for effect in finding.effects if effect.above == 0] == JUDGED
+    return finding
 
 
 def test_solving_more_often_is_not_solving_more():
-    summary = ends_of(4, [0, 0, 1, 2, 4], [0, 4, 4, 4, 0])
-    finding = x1_exploration(Run(None, {}, [], summary), Stages(None, 0))
+    finding = judged([0, 0, 1, 2, 4], [0, 4, 4, 4, 0])
     found = values(finding)
     assert (found["Pass@1 before"], found["Pass@1 after"]) == (7 / 20, 12 / 20)
-    judged = [effect.label for effect in finding.effects if effect.above == 0]
-    assert judged == ["gain of Pass@1", "gain of Pass@1 less that of Pass@4"]
     assert list(found) == [
         *("Pass@1 before", "Pass@1 after", "Pass@4 before", "Pass@4 after"),
         *("unsolved in 4 rollouts before", "unsolved in 4 rollouts after", "... before and after"),
-        *("gain of Pass@1", "gain of Pass@4", "gain of Pass@1 less that of Pass@4"),
+        *(JUDGED[0], "equal rise (log-odds)", "Pass@4 after an equal rise", JUDGED[1]),
     ]
     assert [found[f"unsolved in 4 rollouts {when}"] for when in ("before", "after")] == [2, 2]
     assert found["... before and after"] == 1  # the first; the last was unlearnt
     assert found["gain of Pass@1"] == pytest.approx((4 + 3 + 2 - 4) / 4 / 5)
-    assert found["gain of Pass@4"] == pytest.approx((1 - 1) / 5)
-    assert found["gain of Pass@1 less that of Pass@4"] == pytest.approx(1 / 4)
+    # Two questions can tell, with 4 right of 8: one is unsolved after, and as many in the share
+    # that no right one is among those 4 that are after.
+    never = splits(4, torch.tensor(found["equal rise (log-odds)"]))[4, 0].item()
+    assert found["Pass@4 after an equal rise"] == pytest.approx(1 - (1 + 2 * never) / 5, abs=1e-4)
+    assert found[JUDGED[1]] == pytest.approx((1 - 2 * never) / 5, abs=1e-4)
+    assert finding.notes[1].startswith("2 questions have 1 to 4 right rollouts")
+
+
+def test_the_verdict_is_on_what_an_equal_rise_would_have_solved():
+    hard, easy = [1] * 30, [2] * 30
+    assert judged(hard + easy, [0] * 30 + [4] * 30).verdict()[0] == "holds here"
+    assert judged(hard + easy, [2] * 30 + [3] * 30).verdict()[0] == "not enough data"
+    # Less is right: sharpening or not, the claim is wrong.
+    assert judged(hard + easy, [1] * 30 + [0] * 30).verdict()[0] == "does not hold here"
+    # 30 of 60 gain a lot and none is lost, where an equal rise would have lost some.
+    more = judged([0] * 60 + [4] * 60, [1] * 60 + [4] * 60)
+    assert more.effects[-1].value < 0 and more.verdict()[0] != "holds here"
+
+
+def test_at_the_ceiling_nothing_is_decided_and_the_note_says_why():
+    finding = judged([3, 4] * 20, [4] * 40)
+    assert finding.verdict()[0] == "not enough data"
+    assert finding.notes[1].startswith("0 questions have 1 to 4 right")
+    assert finding.notes[1].endswith("harder questions would tell more.")
+    assert "no interval" in finding.verdict()[1]
+
+
+def sums_of(right, n):
+    return [x[None].double() for x in (*one_hot(right.sum(0), 2 * n + 1).T.sum(1), right[1].sum())]
+
+
+@pytest.mark.parametrize("shape", ["hard", "in a U"])
+def test_an_equal_rise_is_found_again_whatever_the_questions_are(shape):
+    generator = torch.Generator().manual_seed(0)
+    at = torch.rand(40000, generator=generator).double()
+    log_odds = 2 * at - 4 if shape == "hard" else (at * torch.pi / 2).sin().square().logit()
+    chances = torch.stack([log_odds, log_odds + 1.3]).sigmoid()
+    right = torch.binomial(torch.full_like(chances, 4), chances, generator=generator).long()
+    rise, unsolved = equal_rise(*sums_of(right, 4))
+    assert rise.item() == pytest.approx(1.3, abs=0.05)
+    assert unsolved.item() == pytest.approx(((1 - chances[1]) ** 4).mean().item(), abs=0.01)
+
+
+def test_a_rise_beyond_all_that_are_tried_is_the_last_of_them():
+    rise, unsolved = equal_rise(*sums_of(torch.tensor([[0, 0], [3, 3]]), 3))
+    assert (rise.item(), unsolved.item()) == (12, pytest.approx(0, abs=1e-9))
+    rise, unsolved = equal_rise(*sums_of(torch.tensor([[3, 0], [3, 0]]), 3))
+    assert rise.isnan() and unsolved.isnan()
+
+
+def test_splits_are_those_of_binomials_of_one_sum():
+    rise, log_odds = 0.7, -0.4
+    for n in (1, 3):
+        found = splits(n, torch.tensor(rise))
+        before, after = (
+            torch.distributions.Binomial(n, torch.tensor(x).sigmoid()).log_prob(
+                torch.arange(n + 1.0)
+            )
+            for x in (log_odds, log_odds + rise)
+        )
+        for both in range(2 * n + 1):
+            each = [
+                (before[both - j] + after[j]).exp().item() if 0 <= both - j <= n else 0.0
+                for j in range(n + 1)
+            ]
+            wanted = [x / sum(each) for x in each]
+            assert found[both].tolist() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_exact_interval_of_a_share():
+    assert exact_share(0, 20) == pytest.approx((0, 0.1684), abs=1e-4)
+    assert exact_share(20, 20) == pytest.approx((1 - 0.1684, 1), abs=1e-4)
+    assert exact_share(7, 50) == pytest.approx((0.0582, 0.2674), abs=1e-4)
+    assert all(map(math.isnan, exact_share(0, 0)))
 
 
 def test_exploration_needs_an_evaluation_that_tells_questions_apart():
@@ -66,6 +135,7 @@ def test_exploration_needs_an_evaluation_that_tells_questions_apart():
         "Pass@1 after",
         "unsolved in 1 rollouts before",
     ]
+    assert "--eval_samples" in finding.missing
     for name in ("before", "after"):
         del one.summary[name]["right"]
     finding = x1_exploration(one, Stages(None, 1))
@@ -77,8 +147,9 @@ def test_pass_at_k_is_drawn_over_k():
     from matplotlib.figure import Figure
 
     run = Run(None, {}, [line(s) for s in range(1, 5)], ends_of(3, [0, 3], [3, 3]))
-    draw_exploration(figure := Figure(), run, Stages(None, 4))
-    before, after = figure.axes[0].lines
+    draw_exploration(figure := Figure(), run, Stages(None, 4), [0.25, 0.5, 0.75])
+    before, after, equal = figure.axes[0].lines
+    assert list(equal.get_ydata()) == [0.25, 0.5, 0.75]
     assert list(before.get_xdata()) == [1, 2, 3] and list(before.get_ydata()) == [0.5] * 3
     assert list(after.get_ydata()) == [1] * 3
     each = [x["branching_factor"] for x in run.lines]
