@@ -3,9 +3,13 @@
     I2  it costs less accuracy in rollouts of low perplexity
     T2  it costs more accuracy early in a response
 
+Where a response is wrong already, nothing is left to be lost, and it is so most often in rollouts of
+high perplexity. So tokens are compared in pairs, within a question and at equal accuracy with the
+original token, which a pilot tells.
+
 `intervene` makes the experiment on the last checkpoint of a run, one question at a time, and
 appends what came of it to RUN/report/replaced.jsonl; the findings are made from that file. How the
-experiment is made, from the number of continuations to the thirds of a response, is ours.
+experiment is made, from the pairs and the number of continuations to the thirds of a response, is ours.
 """
 
 import itertools
@@ -24,7 +28,7 @@ from analysis.figures import bars
 from analysis.sampled import NO_ROLLOUTS
 from data import Question
 from entropy import Scoring, log_perplexity, next_token_logits, response_states, score_batch
-from eval import ratio
+from eval import bootstrap, ratio
 from options import InputError, choose_autocast, choose_device, ways_of_asking
 from policy import encode_prompt, load_policy, opened_by_prompt
 from record import Run, checkpoints, read_rollouts, rollout_files, whole_lines
@@ -33,7 +37,13 @@ from rollout import Sampling, sample, texts_of
 
 HIGH_ENTROPY = 0.2  # share of a rollout's tokens among which one is replaced
 PLACES = ("start", "middle", "end")  # thirds of a response
+ANSWERS = 16  # to each question
+EXTREMES = 4  # answers of lowest and as many of highest perplexity in which tokens are replaced
+LEAST_PILOT = 0.5  # accuracy with the original, from which on tokens are paired
 REPLACED = "replaced.jsonl"
+# What a pair differs in, the value at which the claim expects the higher impact, the other one, and
+# what both have in common.
+PAIRS = (("perplexity", "high", "low", "place"), ("place", "start", "end", "rollout"))
 
 # ------------------------------------------------------------------------------ the experiment
 
@@ -54,7 +64,7 @@ def intervene(run: Run, report: Path, most_questions: int, continuations: int) -
         raise InputError(f"--intervene: {run.folder} holds no rollouts; {NO_ROLLOUTS}")
     lines = whole_lines(path)
     path.write_text("".join(lines), encoding="utf-8")  # without what was cut off
-    about = {"checkpoint": folders[-1].name, "continuations": continuations}
+    about = {"checkpoint": folders[-1].name, "continuations": continuations, "answers": ANSWERS}
     done = [json.loads(line) for line in lines]
     done = {line["question"] for line in done if about.items() <= line.items()}
     missing = [question for question in asked if question.text not in done]
@@ -86,18 +96,21 @@ def saved_questions(folder: Path) -> list[Question]:
 def replace_tokens(policy, question: Question, config: dict, continuations: int) -> list[dict]:
     """The replacement experiment on one question: a dict for each token replaced.
 
-    The policy answers it group_size times. In the answers of lowest and of highest perplexity, and
-    in each third of them, one of the tokens within the top HIGH_ENTROPY of the answer's entropies
-    is drawn. From there the policy goes on `continuations` times with that token, and as often with
-    another one drawn from its own distribution without that token.
+    The policy answers it ANSWERS times. In each third of the answers of lowest and of highest
+    perplexity (`extremes`) one of the tokens within the top HIGH_ENTROPY of the answer's entropies is
+    drawn. From there the policy goes on `continuations` times: the pilot, by which `equal_pairs`
+    are chosen. From the tokens of a pair it goes on as often with the token once more, and with
+    another one drawn from its own distribution without that token. So a pair is chosen before it is
+    measured, and by nothing that its measurement contains.
 
-    perplexity low or high, place, position (0 to 1), entropy (nats), token and replacement as text,
-    and the accuracies with_original and with_replacement. [] where all answers are the same.
+    rollout (its rank by perplexity), perplexity low, high or only, place, position (0 to 1), entropy
+    (nats), token and replacement as text, start (a number, the same where the response is the same up
+    to and with the token) and the accuracies pilot, with_original and with_replacement.
     """
     torch.manual_seed(zlib.crc32(question.text.encode()) + config["seed"])
     prompt, temperature = encode_prompt(policy, question.text), config["temperature"]
     sampling = Sampling(
-        config["group_size"],
+        ANSWERS,
         config["max_response_length"],
         temperature,
         batch_size=config["sample_batch_size"],
@@ -106,22 +119,69 @@ def replace_tokens(policy, question: Question, config: dict, continuations: int)
     rollouts = sample(policy, [prompt], sampling)
     scoring = Scoring(temperature, config["micro_batch_tokens"], config["chunk_tokens"])
     scores, mask = score_batch(policy.model, rollouts, scoring), rollouts.response_mask
-    ranked = log_perplexity(scores.logp, mask).argsort()
-    if rollouts.texts[ranked[0]] == rollouts.texts[ranked[-1]]:
-        return []
-    found, starts = [], []
-    for perplexity, row in (("low", ranked[:1]), ("high", ranked[-1:])):
-        entropy = scores.entropy[row][mask[row]]
-        for line, *both in draw_replacements(policy, rollouts.rows(row), entropy, temperature):
-            found.append({"perplexity": perplexity} | line)
-            starts += both
+    tokens, originals, others = [], [], []
+    for rank, row, kind in extremes(log_perplexity(scores.logp, mask), rollouts.texts):
+        entropy = scores.entropy[[row]][mask[[row]]]
+        for line, original, other in draw_replacements(
+            policy, rollouts.rows([row]), entropy, temperature
+        ):
+            tokens.append({"rollout": rank, "perplexity": kind} | line)
+            originals.append(original)
+            others.append(other)
     sampling = sampling._replace(group_size=continuations)
     grade = load_reward(config.get("reward", ""))
     is_right = lambda text: grade(text, question.gold, question.text).correct
-    accuracies = accuracies_after(policy, prompt, starts, sampling, is_right)
-    for line, original, replaced in zip(found, accuracies[::2], accuracies[1::2], strict=True):
-        line |= {"with_original": original, "with_replacement": replaced}
-    return found
+    starts = [originals[i] for i in range(len(originals)) if originals[i] not in originals[:i]]
+    pilots = accuracies_after(policy, prompt, starts, sampling, is_right)
+    for token, original in zip(tokens, originals, strict=True):
+        token["start"] = starts.index(original)
+        token["pilot"] = pilots[token["start"]]
+    paired = [token for how in PAIRS for pair in equal_pairs(tokens, *how) for token in pair]
+    chosen = [i for i, token in enumerate(tokens) if token in paired]
+    both = [start for i in chosen for start in (originals[i], others[i])]
+    accuracies = accuracies_after(policy, prompt, both, sampling, is_right)
+    for i, original, replaced in zip(chosen, accuracies[::2], accuracies[1::2], strict=True):
+        tokens[i] |= {"with_original": original, "with_replacement": replaced}
+    return [tokens[i] for i in chosen]
+
+
+def extremes(perplexity: torch.Tensor, texts: list[str]) -> list[tuple[int, int, str]]:
+    """(rank by perplexity, row, low or high) of the answers at both ends, of different texts each.
+
+    EXTREMES of each kind, or as many as there are. Where there is one text, its kind is only.
+
+    >>> extremes(torch.tensor([0.3, 0.1, 0.1, 0.2]), ["a", "b", "b", "c"])
+    [(0, 1, 'low'), (2, 0, 'high')]
+    """
+    first = {}
+    for row in perplexity.argsort().tolist():
+        first.setdefault(texts[row], row)
+    ranked = list(enumerate(first.values()))
+    if len(ranked) == 1:
+        return [(*ranked[0], "only")]
+    count = min(EXTREMES, len(ranked) // 2)
+    low, high = ranked[:count], ranked[-count:]
+    return [(*x, "low") for x in low] + [(*x, "high") for x in high]
+
+
+def equal_pairs(tokens: list[dict], name: str, first: str, last: str, within: str) -> list[tuple]:
+    """Pairs of tokens of a question that differ in a property, at equal accuracy of the original.
+
+    tokens: as of `replace_tokens`. A pair has the property's value `first` in one token and `last` in
+    the other, `within` in common, and the same pilot, of at least LEAST_PILOT: below, hardly anything is
+    there to be lost. For each value of `within` the pair of highest pilot, of several the one that is
+    furthest apart in perplexity. Two tokens that are one and the same choice are no pair.
+    """
+    found = {}
+    for a, b in itertools.product(tokens, tokens):
+        if (a[name], b[name]) != (first, last) or a[within] != b[within]:
+            continue
+        if a["start"] == b["start"] or a["pilot"] != b["pilot"] or a["pilot"] < LEAST_PILOT:
+            continue
+        order = (a["pilot"], abs(a["rollout"] - b["rollout"]))
+        if a[within] not in found or order > found[a[within]][0]:
+            found[a[within]] = order, (a, b)
+    return [pair for _, pair in found.values()]
 
 
 def draw_replacements(policy, rollout, entropy, temperature: float) -> list[tuple]:
@@ -184,52 +244,63 @@ def replacement_findings(report: Path) -> tuple[Finding, Finding]:
     i2 = Finding(
         "I2",
         "Replacing a token of high entropy hurts accuracy less in rollouts of low perplexity than "
-        "in those of high perplexity.",
+        "in those of high perplexity, at equal accuracy with the original.",
     )
     t2 = Finding(
         "T2",
-        "Replacing a token of high entropy hurts accuracy much more at the start than at the end.",
+        "Replacing a token of high entropy hurts accuracy much more at the start than at the end, at "
+        "equal accuracy with the original.",
     )
     lines = [json.loads(line) for line in whole_lines(report / REPLACED)]
     if not lines:
         i2.missing = t2.missing = "needed: analyze.py RUN --intervene"
         return i2, t2
-    about = {name: lines[-1][name] for name in ("checkpoint", "continuations")}
+    if "answers" not in lines[-1]:
+        i2.missing = t2.missing = (
+            f"{REPLACED} is of an experiment without a pilot: needed: analyze.py RUN --intervene"
+        )
+        return i2, t2
+    about = {name: lines[-1][name] for name in ("checkpoint", "continuations", "answers")}
     asked = [line["replaced"] for line in lines if about.items() <= line.items()]
-    how = f"{about['continuations']} continuations of either token, {about['checkpoint']}"
-    top = f"{sum(map(len, asked))} tokens of the top {HIGH_ENTROPY:.0%}, {len(asked)} questions"
-    same = sum(not tokens for tokens in asked)
-    for finding, name, values, label in (
-        (i2, "perplexity", ("high", "low"), "high perplexity less low"),
-        (t2, "place", PLACES, "start less end"),
-    ):
-        shown = add_impacts(finding, asked, name, values, label)
-        finding.notes = [f"{top}, to {same} of which all answers were the same; {how}."]
-        finding.draw = partial(draw_impacts, shown=shown, name=name, values=values)
+    how = f"{len(asked)} questions, {about['answers']} answers to each; {about['continuations']} "
+    how += f"continuations of either token, and as many of the pilot; {about['checkpoint']}."
+    for finding, pairing in ((i2, PAIRS[0]), (t2, PAIRS[1])):
+        pairs = [equal_pairs(tokens, *pairing) for tokens in asked]
+        if not any(pairs):
+            finding.missing = "no two tokens are alike in accuracy; needed: higher --questions"
+        shown = add_impacts(finding, pairs, *pairing[:3])
+        finding.notes = [f"{sum(map(len, pairs))} pairs in {sum(map(bool, pairs))} of {how}"]
+        finding.draw = partial(draw_impacts, shown=shown, name=pairing[0], values=pairing[1:3])
     return i2, t2
 
 
-def add_impacts(finding: Finding, asked, name: str, values, label: str) -> list[Effect]:
-    """What a replacement costs, in points of accuracy, by a property of the token; the impacts.
+def add_impacts(finding: Finding, pairs, name: str, first: str, last: str) -> list[Effect]:
+    """What a replacement costs, in points of accuracy, in the tokens of pairs; both impacts.
 
-    asked: of each question the tokens replaced, as of `replace_tokens`. The claim is that the
-    impact at the first of the property's values exceeds that at the last.
+    pairs: of each question, as of `equal_pairs`. The claim is that the impact on the first of a pair
+    exceeds that on the last. Equal pilots do not make equal accuracies (a token of a worse rollout has
+    been luckier), so what is measured anew is left to differ a little. A point more of accuracy is
+    taken to make at most a point more or less of impact, and the interval is wider by that on both
+    sides.
     """
 
-    def sums(value, measure):
-        """Of each question: the sum over the tokens with that value, and their number."""
-        chosen = [[measure(x) for x in tokens if x[name] == value] for tokens in asked]
-        return torch.tensor([[sum(values), len(values)] for values in chosen]).T
+    def sums(which, measure):
+        """Of each question: the sum over its pairs' tokens, and their number."""
+        values = [[100 * measure(pair[which]) for pair in of_one] for of_one in pairs]
+        return torch.tensor([[sum(some), len(some)] for some in values]).double().T
 
-    def impact(token):
-        return 100 * (token["with_original"] - token["with_replacement"])
-
-    of = {value: sums(value, impact) for value in values}
-    shown = [finding.add(f"impact, {name} {v} (points)", ratio, *pair) for v, pair in of.items()]
-    for value in values:
-        accuracy = sums(value, lambda token: 100 * token["with_original"])
-        finding.add(f"accuracy with the original, {name} {value} (%)", ratio, *accuracy)
-    finding.add(label, difference, *of[values[0]], *of[values[-1]], above=0)
+    impact = [sums(i, lambda t: t["with_original"] - t["with_replacement"]) for i in (0, 1)]
+    accuracy = [sums(i, lambda t: t["with_original"]) for i in (0, 1)]
+    shown = [
+        finding.add(f"impact, {name} {value} (points)", ratio, *of)
+        for value, of in zip((first, last), impact, strict=True)
+    ]
+    for value, of in zip((first, last), accuracy, strict=True):
+        finding.add(f"accuracy with the original, {name} {value} (%)", ratio, *of)
+    gap = abs(finding.effects[-1].value - finding.effects[-2].value)
+    value, low, high = bootstrap(difference, *impact[0], *impact[1])
+    label = f"impact, {first} less {last}, in pairs (points)"
+    finding.effects.append(Effect(label, value, low - gap, high + gap, above=0))
     return shown
 
 
