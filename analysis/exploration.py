@@ -15,22 +15,23 @@ from torch.nn.functional import one_hot
 from analysis.effects import Effect, Finding
 from analysis.figures import mark_plateau, smooth
 from analysis.stages import Stages
-from eval import bootstrap, pass_at_k, ratio
+from eval import ratio
 from record import Run
 
 RISES = torch.linspace(-12, 12, 241, dtype=torch.double)  # of log-odds, looked at for the equal one
+FEW = 10  # questions that can tell; below, the note says so
 
 
 def x1_exploration(run: Run, stages: Stages) -> Finding:
     """Pass@n on the same held-out questions before and after training, and after an equal rise.
 
-    A rise that differs among questions solves fewer than an equal one, whatever makes it differ: that
-    hard questions rise less, and that some rise more than others by chance, are not told apart.
+    A rise that differs among questions may solve fewer, whatever makes it differ: that hard questions
+    rise less, and that some rise less by chance, are not told apart.
     """
     finding = Finding(
         "X1",
-        "Training sharpens more than it explores: accuracy rises, and fewer questions are solved at "
-        "all in n tries than if the log-odds of all had risen alike (after arXiv 2508.07534).",
+        "Training sharpens more than it explores: accuracy rises, and fewer questions become "
+        "solved at all in n tries than if the log-odds of all had risen alike (after arXiv 2508.07534).",
     )
     before, after = (run.summary.get(name) for name in ("before", "after"))
     if not before or not after:
@@ -45,84 +46,77 @@ def x1_exploration(run: Run, stages: Stages) -> Finding:
     for name, found in (("before", before), ("after", after)):
         finding.effects.append(Effect(f"unsolved in {n} rollouts {name}", found["unsolved"]))
     finding.notes = [f"{before['questions']} held-out questions, {n} rollouts of each."]
-    curve = None
     if "right" not in before or "right" not in after:
         finding.missing = "summary.json does not tell the questions apart: a newer run is needed"
     elif n == 1:
         finding.missing = "Pass@1 is all there is of one rollout: needed: --eval_samples 8"
     else:
-        right = torch.tensor([before["right"], after["right"]])
-        curve = add_equal_rise(finding, right, n)
-    finding.draw = partial(draw_exploration, run=run, stages=stages, equal=curve)
+        add_equal_rise(finding, torch.tensor([before["right"], after["right"]]), n)
+    finding.draw = partial(draw_exploration, run=run, stages=stages)
     return finding
 
 
 # ------------------------------------------------------------- what an equal rise would solve
 
 
-def add_equal_rise(finding: Finding, right: torch.Tensor, n: int) -> list[float]:
-    """The effects that are judged; Pass@1 ... Pass@n after an equal rise.
+def add_equal_rise(finding: Finding, right: torch.Tensor, n: int) -> None:
+    """The effects that are judged: the gain of Pass@1, and what more an equal rise would have solved.
 
     right: (2, questions), how many of n rollouts are right before and after. Measured and predicted
-    are uncertain apart: how many questions stay unsolved by `exact_share`, the rise by a bootstrap
-    over questions. The interval of their difference is put together by MOVER (Zou and Donner 2008).
+    gain are uncertain apart: how many questions are newly solved, and lost, by `exact_share`, the
+    rise by a bootstrap over questions. The interval of a difference of such is put together by MOVER
+    (Zou and Donner 2008).
     """
     questions, both = right.shape[1], right.sum(0)
     finding.effects.append(Effect("... before and after", int((both == 0).sum())))
     finding.add("gain of Pass@1", ratio, (right[1] - right[0]) / n, torch.ones(questions), above=0)
+    solved = (right > 0).double()
+    finding.add(f"gain of Pass@{n}", ratio, solved[1] - solved[0], torch.ones(questions))
     sums = (*one_hot(both, 2 * n + 1).T, right[1])
-    rise = finding.add("equal rise (log-odds)", lambda *sums: equal_rise(*sums)[0], *sums)
-    name = f"Pass@{n} after an equal rise"
-    finding.add(name, lambda *sums: 1 - equal_rise(*sums)[1], *sums)
-    # More than n right of 2 n are solved after any rise, none right after none: the rest can tell.
-    told = right[1][(both > 0) & (both <= n)]
-    share, part = int((told == 0).sum()) / questions, len(told) / questions
-    low, high = (part * end for end in exact_share(int((told == 0).sum()), len(told)))
-    equal, fewest, most = bootstrap(
-        lambda *sums: equal_rise(*sums)[1] - sums[0] / sum(sums[:-1]), *sums
-    )
-    less = share - equal
-    ends = (
-        less - math.hypot(share - low, most - equal),
-        less + math.hypot(high - share, equal - fewest),
-    )
-    label = f"Pass@{n} after an equal rise less Pass@{n} after"
-    finding.effects.append(Effect(label, less, *ends, above=0))
+    finding.add("equal rise (log-odds)", lambda *sums: equal_rise(*sums)[0], *sums)
+    label = f"gain of Pass@{n} by an equal rise"
+    equal = finding.add(label, lambda *sums: equal_rise(*sums)[1], *sums)
+    # None right of 2 n is unsolved before and after, more than n right is solved: the rest can tell.
+    told = int(((both > 0) & (both <= n)).sum())
+    new, lost = (int((solved[i] > solved[1 - i]).sum()) for i in (1, 0))
+    shares = [(x / questions, exact_share(x, told, questions)) for x in (new, lost)]
+    (more, (more_low, more_high)), (less, (less_low, less_high)) = shares
+    value = equal.value - (more - less)
+    below = math.hypot(equal.value - equal.low, more_high - more, less - less_low)
+    above = math.hypot(equal.high - equal.value, more - more_low, less_high - less)
+    label = f"gain of Pass@{n} by an equal rise less that measured"
+    finding.effects.append(Effect(label, value, value - below, value + above, above=0))
     finding.notes.append(
-        f"{len(told)} questions have 1 to {n} right rollouts before and after together; an equal rise "
-        f"leaves {equal * questions:.1f} of them unsolved, and {share * questions:.0f} are. The others "
-        "are solved after any rise, or after none that is known."
+        f"{told} questions have 1 to {n} right rollouts before and after together and can tell: an "
+        f"equal rise would have solved {equal.value * questions:.1f} more of them after than before; "
+        f"{new} were newly solved and {lost} lost. All others are solved, or unsolved, at both ends."
     )
-    if equal * questions < 1:
-        finding.notes[-1] += (
-            " Since that is less than one, the verdict rests on what training unlearnt; harder "
-            "questions would tell more."
-        )
-    shares = one_hot(both, 2 * n + 1).double().mean(0) @ splits(n, torch.tensor(rise.value))
-    passed = [[pass_at_k(n, right, k) for right in range(n + 1)] for k in range(1, n + 1)]
-    return (torch.tensor(passed).double() @ shares).tolist()
+    if told < FEW:
+        finding.notes[-1] += f" At a ceiling of Pass@{n}, harder questions would tell more."
 
 
 def equal_rise(*sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rise of all questions' log-odds, and the share of questions unsolved after it.
+    """The rise of all questions' log-odds, and the gain of Pass@n that is expected of it.
 
     sums: (draws,) each: how many questions have 0, 1, ... 2 n right rollouts before and after
     together, and how many rollouts are right after. (draws,) each of the rise by which as many are
-    right after, and of the share. How many are right before and after together is a sufficient
+    right after, and of the gain. How many are right before and after together is a sufficient
     statistic for a question's own log-odds (Andersen 1970): nothing is assumed of these, and the
     rise is the conditional maximum likelihood estimate. Beyond the ends of RISES it is such an end;
     NaN where every rise would do.
 
     >>> counts = [torch.tensor([x]).double() for x in (0, 4, 0)]  # 4 questions, n = 1
-    >>> rise, unsolved = equal_rise(*counts, torch.tensor([3.0]).double())
-    >>> f"{rise.exp().item():.2f} {unsolved.item():.2f}"
-    '3.00 0.25'
+    >>> rise, gain = equal_rise(*counts, torch.tensor([3.0]).double())
+    >>> f"{rise.exp().item():.2f} {gain.item():.2f}"
+    '3.00 0.50'
     """
     counts, after = torch.stack(sums[:-1], -1), sums[-1]
     n = counts.shape[-1] // 2
     table = splits(n, RISES)
     right = counts @ (table @ torch.arange(n + 1).double()).T
-    unsolved = counts @ table[..., 0].T / counts.sum(-1, keepdim=True)
+    # Newly solved is a question all of whose right rollouts are after, lost is one with none after.
+    gain = table[:, : n + 1].diagonal(dim1=1, dim2=2) - table[:, : n + 1, 0]
+    gain = counts[:, : n + 1] @ gain.T / counts.sum(-1, keepdim=True)
     at = torch.searchsorted(right, after[:, None].contiguous()).clamp(1, len(RISES) - 1)
 
     def between(values):
@@ -130,7 +124,7 @@ def equal_rise(*sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     low, high = between(right)
     along = ((after - low) / (high - low)).clamp(0, 1)
-    return tuple(torch.lerp(*between(x), along) for x in (RISES.expand_as(right), unsolved))
+    return tuple(torch.lerp(*between(x), along) for x in (RISES.expand_as(right), gain))
 
 
 def splits(n: int, rise: torch.Tensor) -> torch.Tensor:
@@ -150,10 +144,12 @@ def splits(n: int, rise: torch.Tensor) -> torch.Tensor:
     return weights.masked_fill(~possible, -math.inf).softmax(-1)
 
 
-def exact_share(some: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share by Clopper and Pearson (1934); NaN where it is of nothing.
+def exact_share(some: int, of: int, every: int) -> tuple[float, float]:
+    """The 95 % interval of a count by Clopper and Pearson (1934), as a share of `every`.
 
-    >>> "[{:.3f}, {:.3f}]".format(*exact_share(1, 20))
+    `of` of them may count. NaN where none may.
+
+    >>> "[{:.3f}, {:.3f}]".format(*exact_share(1, 20, every=20))
     '[0.001, 0.249]'
     """
     if not of:
@@ -169,17 +165,15 @@ def exact_share(some: int, of: int) -> tuple[float, float]:
         return low
 
     lowest = end(torch.arange(some, of + 1), 0.025) if some else 0.0
-    return lowest, end(torch.arange(some + 1, of + 1), 0.975) if some < of else 1.0
+    highest = end(torch.arange(some + 1, of + 1), 0.975) if some < of else 1.0
+    return lowest * of / every, highest * of / every
 
 
 # ------------------------------------------------------------------------------- its figure
 
 
-def draw_exploration(figure, run: Run, stages: Stages, equal: list[float] | None) -> None:
-    """Pass@k over k before and after, and the branching factor over the steps.
-
-    equal: Pass@1 ... Pass@n after an equal rise.
-    """
+def draw_exploration(figure, run: Run, stages: Stages) -> None:
+    """Pass@k over k before and after, and the branching factor over the steps."""
     before, after = run.summary["before"], run.summary["after"]
     tries = range(1, before["samples"] + 1)
     axes, beside = figure.subplots(1, 2)
@@ -188,8 +182,6 @@ def draw_exploration(figure, run: Run, stages: Stages, equal: list[float] | None
         mean, low, high = ([value[x] for value in values] for x in ("mean", "low", "high"))
         axes.fill_between(tries, low, high, color=colour, alpha=0.25, linewidth=0)
         axes.plot(tries, mean, "o-", markersize=3, color=colour, label=label)
-    if equal:
-        axes.plot(tries, equal, ":", color="black", label="after an equal rise")
     axes.set(xlabel="k, tries", ylabel="Pass@k, held-out questions")
     axes.set_ylim(top=1.01)
     axes.xaxis.get_major_locator().set_params(integer=True)

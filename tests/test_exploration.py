@@ -30,7 +30,7 @@ def test_exploration_tells_the_questions_apart(tmp_path):
     assert found["verdict"] == "not enough data"  # nobody can say what a rise would have solved
 
 
-JUDGED = ["gain of Pass@1", "Pass@4 after an equal rise less Pass@4 after"]
+JUDGED = ["gain of Pass@1", "gain of Pass@4 by an equal rise less that measured"]
 
 
 def judged(before, after):
@@ -46,28 +46,34 @@ def test_solving_more_often_is_not_solving_more():
     assert list(found) == [
         *("Pass@1 before", "Pass@1 after", "Pass@4 before", "Pass@4 after"),
         *("unsolved in 4 rollouts before", "unsolved in 4 rollouts after", "... before and after"),
-        *(JUDGED[0], "equal rise (log-odds)", "Pass@4 after an equal rise", JUDGED[1]),
+        *(JUDGED[0], "gain of Pass@4", "equal rise (log-odds)"),
+        *("gain of Pass@4 by an equal rise", JUDGED[1]),
     ]
     assert [found[f"unsolved in 4 rollouts {when}"] for when in ("before", "after")] == [2, 2]
     assert found["... before and after"] == 1  # the first; the last was unlearnt
     assert found["gain of Pass@1"] == pytest.approx((4 + 3 + 2 - 4) / 4 / 5)
-    # Two questions can tell, with 4 right of 8: one is unsolved after, and as many in the share
-    # that no right one is among those 4 that are after.
-    never = splits(4, torch.tensor(found["equal rise (log-odds)"]))[4, 0].item()
-    assert found["Pass@4 after an equal rise"] == pytest.approx(1 - (1 + 2 * never) / 5, abs=1e-4)
-    assert found[JUDGED[1]] == pytest.approx((1 - 2 * never) / 5, abs=1e-4)
+    assert found["gain of Pass@4"] == pytest.approx((1 - 1) / 5)
+    # Two questions can tell, with 4 right of 8: one was newly solved and the other lost.
+    table = splits(4, torch.tensor(found["equal rise (log-odds)"]))[4]
+    equal = 2 * (table[4] - table[0]).item() / 5
+    assert found["gain of Pass@4 by an equal rise"] == pytest.approx(equal, abs=1e-4)
+    assert found[JUDGED[1]] == pytest.approx(equal, abs=1e-4)
     assert finding.notes[1].startswith("2 questions have 1 to 4 right rollouts")
+    assert "1 were newly solved and 1 lost" in finding.notes[1]
 
 
 def test_the_verdict_is_on_what_an_equal_rise_would_have_solved():
     hard, easy = [1] * 30, [2] * 30
     assert judged(hard + easy, [0] * 30 + [4] * 30).verdict()[0] == "holds here"
-    assert judged(hard + easy, [2] * 30 + [3] * 30).verdict()[0] == "not enough data"
+    chances = torch.tensor([[0.2] * 60, [0.4] * 60])  # an equal rise
+    alike = torch.binomial(torch.full((2, 60), 4.0), chances, generator=torch.manual_seed(0)).int()
+    assert judged(*alike.tolist()).verdict()[0] == "not enough data"
     # Less is right: sharpening or not, the claim is wrong.
     assert judged(hard + easy, [1] * 30 + [0] * 30).verdict()[0] == "does not hold here"
-    # 30 of 60 gain a lot and none is lost, where an equal rise would have lost some.
-    more = judged([0] * 60 + [4] * 60, [1] * 60 + [4] * 60)
-    assert more.effects[-1].value < 0 and more.verdict()[0] != "holds here"
+    # The hard ones rise most: all of them are newly solved.
+    more = judged([0] * 60 + [2] * 60, [3] * 60 + [3] * 60)
+    assert more.verdict()[0] == "does not hold here"
+    assert JUDGED[1] in more.verdict()[1] and JUDGED[0] not in more.verdict()[1].split("; ")
 
 
 def test_at_the_ceiling_nothing_is_decided_and_the_note_says_why():
@@ -89,16 +95,17 @@ def test_an_equal_rise_is_found_again_whatever_the_questions_are(shape):
     log_odds = 2 * at - 4 if shape == "hard" else (at * torch.pi / 2).sin().square().logit()
     chances = torch.stack([log_odds, log_odds + 1.3]).sigmoid()
     right = torch.binomial(torch.full_like(chances, 4), chances, generator=generator).long()
-    rise, unsolved = equal_rise(*sums_of(right, 4))
+    rise, gain = equal_rise(*sums_of(right, 4))
     assert rise.item() == pytest.approx(1.3, abs=0.05)
-    assert unsolved.item() == pytest.approx(((1 - chances[1]) ** 4).mean().item(), abs=0.01)
+    before, after = (1 - (1 - chances) ** 4).mean(1).tolist()
+    assert gain.item() == pytest.approx(after - before, abs=0.01)
 
 
 def test_a_rise_beyond_all_that_are_tried_is_the_last_of_them():
-    rise, unsolved = equal_rise(*sums_of(torch.tensor([[0, 0], [3, 3]]), 3))
-    assert (rise.item(), unsolved.item()) == (12, pytest.approx(0, abs=1e-9))
-    rise, unsolved = equal_rise(*sums_of(torch.tensor([[3, 0], [3, 0]]), 3))
-    assert rise.isnan() and unsolved.isnan()
+    rise, gain = equal_rise(*sums_of(torch.tensor([[0, 0], [3, 3]]), 3))
+    assert (rise.item(), gain.item()) == (12, pytest.approx(1, abs=1e-3))
+    rise, gain = equal_rise(*sums_of(torch.tensor([[3, 0], [3, 0]]), 3))
+    assert rise.isnan() and gain.isnan()
 
 
 def test_splits_are_those_of_binomials_of_one_sum():
@@ -121,10 +128,11 @@ def test_splits_are_those_of_binomials_of_one_sum():
 
 
 def test_the_exact_interval_of_a_share():
-    assert exact_share(0, 20) == pytest.approx((0, 0.1684), abs=1e-4)
-    assert exact_share(20, 20) == pytest.approx((1 - 0.1684, 1), abs=1e-4)
-    assert exact_share(7, 50) == pytest.approx((0.0582, 0.2674), abs=1e-4)
-    assert all(map(math.isnan, exact_share(0, 0)))
+    assert exact_share(0, 20, 20) == pytest.approx((0, 0.1684), abs=1e-4)
+    assert exact_share(20, 20, 20) == pytest.approx((1 - 0.1684, 1), abs=1e-4)
+    assert exact_share(7, 50, 100) == pytest.approx((0.0291, 0.1337), abs=1e-4)
+    assert exact_share(7, 50, 50) == pytest.approx((0.0582, 0.2674), abs=1e-4)
+    assert all(map(math.isnan, exact_share(0, 0, 0)))
 
 
 def test_exploration_needs_an_evaluation_that_tells_questions_apart():
@@ -147,9 +155,8 @@ def test_pass_at_k_is_drawn_over_k():
     from matplotlib.figure import Figure
 
     run = Run(None, {}, [line(s) for s in range(1, 5)], ends_of(3, [0, 3], [3, 3]))
-    draw_exploration(figure := Figure(), run, Stages(None, 4), [0.25, 0.5, 0.75])
-    before, after, equal = figure.axes[0].lines
-    assert list(equal.get_ydata()) == [0.25, 0.5, 0.75]
+    draw_exploration(figure := Figure(), run, Stages(None, 4))
+    before, after = figure.axes[0].lines
     assert list(before.get_xdata()) == [1, 2, 3] and list(before.get_ydata()) == [0.5] * 3
     assert list(after.get_ydata()) == [1] * 3
     each = [x["branching_factor"] for x in run.lines]

@@ -57,8 +57,9 @@ def equally(log_odds, generator):
     return log_odds + 1.7
 
 
-def easy_ones(log_odds, generator):
-    return torch.where(log_odds.sigmoid() > 0.2, log_odds + 2, log_odds)
+def above(share):
+    """Only questions of at least that accuracy rise."""
+    return lambda log_odds, generator: log_odds + 2.0 * (log_odds.sigmoid() > share)
 
 
 def to_the_majority(log_odds, generator):
@@ -66,8 +67,9 @@ def to_the_majority(log_odds, generator):
     return torch.where(log_odds > log_odds.quantile(0.2), 8.0, -8.0).double()
 
 
-def hard_ones_most(log_odds, generator):
-    return log_odds + 1.7 - 0.5 * (log_odds - log_odds.mean())
+def alike(part):
+    """Log-odds rise, and come nearer to their mean by a part of how far they are from it."""
+    return lambda log_odds, generator: log_odds + 1.7 - part * (log_odds - log_odds.mean())
 
 
 def at_random(log_odds, generator):
@@ -156,12 +158,18 @@ WORLDS = [
     *(
         World("X1", f"{start}, {about}", partial(x1, start, rise), error)
         for start, about, rise, error in (
-            ("the default run's start", "only questions above 0.2 rise", easy_ones, NOT),
-            ("uniform accuracies", "only questions above 0.2 rise", easy_ones, NOT),
+            ("the default run's start", "only questions above 0.2 rise", above(0.2), NOT),
+            ("uniform accuracies", "only questions above 0.2 rise", above(0.2), NOT),
+            ("a hard set", "only questions above 0.05 rise", above(0.05), NOT),
             ("the default run's start", "the majority becomes all", to_the_majority, NOT),
-            ("a hard set", "the majority becomes all", to_the_majority, NOT),
-            ("a hard set", "hard questions rise most", hard_ones_most, HOLDS),
-            ("uniform accuracies", "hard questions rise most", hard_ones_most, HOLDS),
+            ("a hard set", "hard questions rise most, by half", alike(0.5), HOLDS),
+            ("uniform accuracies", "hard questions rise most, by half", alike(0.5), HOLDS),
+            (
+                "uniform accuracies",
+                "hard questions rise most, nearly to the mean",
+                alike(0.9),
+                HOLDS,
+            ),
             ("the default run's start", "rises differ at random", at_random, NOT),
         )
     ),
