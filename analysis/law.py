@@ -140,9 +140,10 @@ def drawn(count: int, draws: int, generator) -> torch.Tensor:
 
 
 def parts_of(run: Run) -> tuple[Points, Points, int]:
-    """(all evaluations, `calibrated`; the early ones, as known then; the last early step).
+    """(all evaluations, the early ones as known then, the last early step); H is `calibrated`.
 
-    Raises InputError where a run has no evaluation.
+    That of all about a curve in time, for which the early ones are too few. Raises InputError where
+    a run has no evaluation.
     """
     batches, accuracies = curves_of(run)
     cut = round(EARLY * max(batches, default=0))
@@ -152,7 +153,8 @@ def parts_of(run: Run) -> tuple[Points, Points, int]:
             f"{run.folder} has no evaluation yet: wait, or train with a lower --eval_every"
         )
     early = law_points(*({s: x for s, x in d.items() if s <= cut} for d in (batches, accuracies)))
-    return calibrated(whole), early, cut
+    curve = fit_curve(whole.steps, whole.entropies)
+    return calibrated(whole, curve), calibrated(early), cut
 
 
 # ----------------------------------------------------------------------------- what they say
@@ -167,8 +169,8 @@ WEIGHTS = f"""
 Weight: that of the law in the mix of its R and another's that is nearest to R. Above 1/2 the law
 tells R better. It holds where all intervals are above 1/2, and does not where one is below. Beside
 time two things count: whether R goes with exp(H) in a straight line, and whether it follows H where
-H leaves a curve in time. Over the {WHOLE} the noise of H is drawn out, and intervals are over {BLOCKS}
-blocks of evaluations; of the {FIRST} early evaluations and later blocks are drawn again."""
+H leaves a curve in time. The noise of H is drawn out. Intervals of the {WHOLE} are over {BLOCKS} blocks
+of evaluations; for those of the {FIRST} early evaluations and later blocks are drawn again."""
 
 
 def law_report(run: Run) -> None:

@@ -234,12 +234,21 @@ def test_h_is_drawn_to_its_curve_by_the_share_of_its_scatter_that_is_noise():
 
     def off(error):
         points = Points(steps, zero, noisy, zero + error, zero)
-        return (calibrated(points).entropies - curve).square().mean().sqrt().item()
+        drawn = calibrated(points, Curve("min(x, 1)", 250)).entropies
+        return (drawn - curve).square().mean().sqrt().item()
 
     raw = (noisy - curve).square().mean().sqrt().item()
     assert off(0.0) == pytest.approx(raw)
     assert off(0.02) < 0.3 * raw  # all of it is noise
     assert off(0.01) == pytest.approx(0.75 * raw, rel=0.1)  # a quarter of its variance
+
+
+def test_noise_of_h_flattens_the_law_and_its_calibration_makes_it_steep_again():
+    h = torch.linspace(0.6, 0.3, 400, dtype=torch.double)
+    nothing = torch.zeros(400)
+    points = Points(nothing, law(h), h + noise(400, 0.05), nothing + 0.05, nothing)
+    assert fit_law(points.entropies, law(h)).a[0] < 0.4
+    assert fit_law(calibrated(points).entropies, law(h)).a[0] == pytest.approx(0.5, rel=0.05)
 
 
 # ----------------------------------------------------------------------------- what is judged
