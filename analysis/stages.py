@@ -26,7 +26,7 @@ LEVEL = 0.05  # an interval of the knee leaves it out in at most this share of r
 TIMES = 10  # as likely must a description make a curve to count as better than another
 ONLINE_TIMES = 50  # the same while a run goes on, when it is asked after every step
 ONLINE_RISE = 0.1  # accuracy must have risen by so much before a plateau
-ONLINE_ERRORS = 2.33  # standard errors by which this and SLOWER must be met
+ONLINE_ERRORS = 2.4  # standard errors by which this and SLOWER must be met
 SIGNS = torch.tensor([-1.0, 1.0], dtype=torch.double)  # of the rise, in entropy and accuracy
 
 
@@ -241,7 +241,15 @@ def plateau_has_begun(entropies, accuracies) -> bool:
     * the speed after it is below SLOWER times that before it, in both curves;
     * a smooth decay of both curves (`smooth_decay`) is ONLINE_TIMES less likely,
 
-    the first two by ONLINE_ERRORS standard errors.
+    the first two by ONLINE_ERRORS standard errors. In 200 made-up runs of each kind, of 300 steps with
+    the default run's noise and asked after every one (tests/simulate_verdicts.py --only plateau), it
+    said yes in 0 % of constant curves, of straight lines (with AR(1) noise of 0.3 too), of an
+    exponential entropy with linear accuracy, of a small early rise before its take-off at 200 is over
+    and of an S before it is; in 2.5 % where half of the change is slow, with a time constant of 300
+    steps, and in 4.5 % where entropy is level and accuracy goes on at 60 % of its speed. A knee at
+    step 60, level after it, got its yes within 30 steps in 35.5 % and within 90 in 90 %, never before
+    it; with half the noise, as of four times the batch, within 30 steps in 92.5 %. To tell it from
+    accuracy at 60 % of its speed takes those steps: the slope after a knee is known no sooner.
 
     entropies, accuracies: one number a step, from step 1 on; the same lists give the same answer,
     so a resumed run decides alike. It may later change its mind: who asks keeps the first yes.
