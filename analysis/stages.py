@@ -1,9 +1,9 @@
 """The stages of a run: first accuracy rises while entropy falls fast, then both level off.
 
-arXiv 2508.02260 tells the stages by eye; the criteria here are ours. The rising stage ends at a *knee*,
-where two lines meet. `find_knee` looks for one that accuracy and entropy have in common, in what
-there is of a run, `plateau_has_begun` asks while the run goes on, and `Stages` cuts the steps of a
-run for the other findings. Whether the run has two stages at all is S1's question (two_stages.py).
+arXiv 2508.02260 tells the stages by eye; the criteria here are ours. The rising stage ends at a
+*knee*, where two lines meet. `find_knee` looks for one that accuracy and entropy have in common, in
+what there is of a run, `plateau_has_begun` asks while the run goes on, and `Stages` cuts the steps
+of a run for the other findings. Whether the run has two stages at all is S1's question (two_stages.py).
 
 All fits are least squares of curves (m, n), a number a step, on a straight line plus multiples of
 shapes: of one hinge max(s - tau, 0), which makes two lines that meet at tau; of one decay
@@ -41,7 +41,7 @@ def off_line(rows):
 
 
 def squares(rows):
-    """Their sum along each row; that of a perfect fit is not quite 0, so that it has a logarithm."""
+    """(..., n) -> (...): their sum; not quite 0 for a perfect fit, so that it has a logarithm."""
     return rows.square().sum(-1).clamp(min=1e-12)
 
 
@@ -106,8 +106,8 @@ def smooth_decay(curves):
     """(m, n): the curves less a + b s + d exp(-s / T): 4 parameters, as two lines have.
 
     Two lines are a line and a hinge, this is a line and a decay: nothing but the bend's shape is
-    compared. With T far below the length of the run it saturates, with T far above it is a parabola,
-    and the line lets it have a second, slow time scale.
+    compared. With T far below the length of the run it saturates, with T far above it is a
+    parabola, and the line lets it have a second, slow time scale.
     """
     bare, rest = off_line(decays(curves.shape[1]))[0], off_line(curves)[0]
     products, sizes = bare @ rest.T, squares(bare)[:, None]
@@ -241,15 +241,17 @@ def plateau_has_begun(entropies, accuracies) -> bool:
     * the speed after it is below SLOWER times that before it, in both curves;
     * a smooth decay of both curves (`smooth_decay`) is ONLINE_TIMES less likely,
 
-    the first two by ONLINE_ERRORS standard errors. In 200 made-up runs of each kind, of 300 steps with
-    the default run's noise and asked after every one (tests/simulate_verdicts.py --only plateau), it
-    said yes in 0 % of constant curves, of straight lines (with AR(1) noise of 0.3 too), of an
-    exponential entropy with linear accuracy, of a small early rise before its take-off at 200 is over
-    and of an S before it is; in 2.5 % where half of the change is slow, with a time constant of 300
-    steps, and in 4.5 % where entropy is level and accuracy goes on at 60 % of its speed. A knee at
-    step 60, level after it, got its yes within 30 steps in 35.5 % and within 90 in 90 %, never before
-    it; with half the noise, as of four times the batch, within 30 steps in 92.5 %. To tell it from
-    accuracy at 60 % of its speed takes those steps: the slope after a knee is known no sooner.
+    the first two by ONLINE_ERRORS standard errors.
+
+    In 200 made-up runs of each kind, 300 steps with the default run's noise, asked after every step
+    (tests/simulate_verdicts.py --only plateau), it said yes in 0 % of constant curves, of straight
+    lines (with AR(1) noise of 0.3 too), of an exponential entropy with linear accuracy, of a small
+    early rise before the take-off at 200 has ended, of an S before it has; in 2.5 % where half of
+    the change has a time constant of 300 steps; in 4.5 % where entropy is level and accuracy goes
+    on at 60 % of its speed. A knee at step 60, level after it, got its yes within 30 steps in
+    35.5 %, within 90 in 90 %, and never before it; with half the noise, as of four times the batch,
+    within 30 steps in 92.5 %. With all the noise the slope after a knee is not known well enough
+    sooner to tell it from 60 % of the speed.
 
     entropies, accuracies: one number a step, from step 1 on; the same lists give the same answer,
     so a resumed run decides alike. It may later change its mind: who asks keeps the first yes.

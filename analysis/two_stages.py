@@ -2,8 +2,8 @@
 
 Each curve, accuracy and entropy, is judged twice. Two lines that meet must describe it TIMES better
 than a smooth decay of as many parameters, which has no stages; and SHARE of its change must have
-come where they meet, so that the second stage is a plateau. A refutal counts only where a knee would
-have been found: `power` plants one into the noise of the run.
+come where they meet, so that the second stage is a plateau. A refutal counts only where a knee
+would have been found: `power` plants one into the noise of the run.
 """
 
 import math
@@ -77,8 +77,8 @@ def s1_two_stages(run: Run, knee: Knee | None, stages: Stages) -> Finding:
 class Bend(NamedTuple):
     """How one curve bends. knee: its step of the run, and the ends of its interval.
 
-    rivals: {description: the evidence for two lines against it}. again: the fit with errors redrawn.
-    found: `power`. lines, decay: the fitted curves, a value a step.
+    rivals: {description: the evidence for two lines against it}. again: the fit with errors
+    redrawn. found: `power`. lines, decay: the fitted curves, a value a step.
     """
 
     name: str
@@ -144,7 +144,7 @@ def changes(fit: TwoLines):
 
 
 def share(fit: TwoLines, sign: int):
-    """(m,): % of the whole way of each curve that it went before its knee, in the claim's direction."""
+    """(m,): % of each curve's whole way that it went before its knee, in the claim's direction."""
     before, after = changes(fit)
     return 100 * sign * before / (before.abs() + after.abs()).clamp(min=1e-12)
 
@@ -219,8 +219,8 @@ def tell(finding: Finding, bend: Bend) -> None:
         notes.append(f"No plateau: {name} turns back, by {later.value:+.2g} per 100 steps.")
     if bend.rivals["a smooth decay"] < -(MARGIN**2):
         notes.append(
-            f"A smooth decay describes {name} better, and it has no knee: where two lines meet moves "
-            "on as the run does, and the interval holds for curves that are two lines."
+            f"A smooth decay describes {name} better, and it has no knee: where two lines meet "
+            "moves on as the run does, and the interval holds for curves that are two lines."
         )
     found = ", ".join(f"{label} in {rate:.0%}" for label, rate in bend.found.items())
     notes.append(f"A knee planted into the noise of {name} is told from {found} of draws.")

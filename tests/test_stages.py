@@ -31,7 +31,7 @@ def bent(steps, knee, later=0.3, noise=1.0, seed=0):
 
 
 def least_squares(columns, curve):
-    """(solution, what is left, covariance of the solution for noise of variance 1), by torch alone."""
+    """(solution, what is left, covariance of the solution for noise of variance 1)."""
     design = torch.stack(columns, 1)
     solution = torch.linalg.lstsq(design, curve[:, None]).solution[:, 0]
     return solution, curve - design @ solution, torch.linalg.inv(design.T @ design)

@@ -1,4 +1,4 @@
-"""Made-up curves whose stages are known, for S1 and for `plateau_has_begun`, at the default's noise."""
+"""Made-up curves with known stages, for S1 and for `plateau_has_begun`, at the default's noise."""
 
 import itertools
 import math
@@ -82,7 +82,7 @@ SHAPES = {
 
 
 def noisy(shape: Shape, seed, noise=1.0):
-    """(entropies, accuracies) of one made-up run of a shape, with so many times the default's noise."""
+    """(entropies, accuracies) of a run of a shape, with so many times the default's noise."""
     size = (2, len(shape.accuracy))
     errors = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
     r = shape.correlation
@@ -112,13 +112,13 @@ def begins(entropies, accuracies):
 
 
 def too_early(seed, name, over=math.inf):
-    """ "holds here": a plateau was said to have begun before it is over; else "does not hold here"."""
+    """Said that a plateau had begun before it is over, "holds here", or not, "does not hold here"."""
     begun = begins(*noisy(SHAPES[name], seed))
     return "holds here" if begun and begun < over else "does not hold here"
 
 
 def in_time(seed, name, knee, within, noise=1.0):
-    """ "holds here": a first yes from the knee on and within so many steps; before: "does not"."""
+    """A yes so soon after the knee is "holds here", one before it "does not hold here"."""
     begun = begins(*noisy(SHAPES[name], seed, noise))
     if begun and begun < knee:
         return "does not hold here"
