@@ -38,6 +38,7 @@ from analysis.law_fits import (
     interval,
     jackknife,
     law_points,
+    merged,
     without_a_block,
 )
 from eval import middle_95
@@ -107,9 +108,9 @@ def judge_first(early: Points, later: Points, curve: Curve) -> tuple[Finding, di
     """All are fitted to the early evaluations. -> Finding, {name: (RMSE at the later, low, high)}.
 
     The law is told the later H. So the curve in time is told its shape, that of the whole run, and
-    training accuracy its later values. For the intervals early evaluations are drawn with
-    replacement, at least 3 different ones, and so are blocks of the later ones: a fit that hangs on
-    single evaluations decides nothing.
+    training accuracy its later values. For the intervals early evaluations, or blocks of them where
+    they are `merged`, are drawn with replacement, at least 3 different ones, and so are blocks of
+    the later ones: a fit that hangs on single evaluations decides nothing.
     """
     claim = f"Fitted to the {FIRST}, R = b - a exp(H) predicts the rest better than they do."
     finding = Finding(f"law, {FIRST}", claim, "evaluations")
@@ -117,6 +118,8 @@ def judge_first(early: Points, later: Points, curve: Curve) -> tuple[Finding, di
     if n < ENOUGH or len(r) < BLOCKS:
         finding.missing = f"{n} early evaluations, {len(r)} later; needed: {ENOUGH} and {BLOCKS}"
         return finding, {}
+    early = merged(early)
+    n = len(early.steps)
     generator = torch.Generator().manual_seed(0)
     rows = drawn(n, 2 * DRAWS, generator)
     rows = torch.cat([torch.ones(1, n), rows[(rows > 0).sum(1) >= 3][:DRAWS]])
@@ -140,10 +143,9 @@ def drawn(count: int, draws: int, generator) -> torch.Tensor:
 
 
 def parts_of(run: Run) -> tuple[Points, Points, int]:
-    """(all evaluations, the early ones as known then, the last early step); H is `calibrated`.
+    """(all evaluations, `calibrated`; the early ones, as known then; the last early step).
 
-    That of all about a curve in time, for which the early ones are too few. Raises InputError where
-    a run has no evaluation.
+    Raises InputError where a run has no evaluation.
     """
     batches, accuracies = curves_of(run)
     cut = round(EARLY * max(batches, default=0))
@@ -153,8 +155,7 @@ def parts_of(run: Run) -> tuple[Points, Points, int]:
             f"{run.folder} has no evaluation yet: wait, or train with a lower --eval_every"
         )
     early = law_points(*({s: x for s, x in d.items() if s <= cut} for d in (batches, accuracies)))
-    curve = fit_curve(whole.steps, whole.entropies)
-    return calibrated(whole, curve), calibrated(early), cut
+    return calibrated(whole), early, cut
 
 
 # ----------------------------------------------------------------------------- what they say
@@ -169,8 +170,8 @@ WEIGHTS = f"""
 Weight: that of the law in the mix of its R and another's that is nearest to R. Above 1/2 the law
 tells R better. It holds where all intervals are above 1/2, and does not where one is below. Beside
 time two things count: whether R goes with exp(H) in a straight line, and whether it follows H where
-H leaves a curve in time. The noise of H is drawn out. Intervals of the {WHOLE} are over {BLOCKS} blocks
-of evaluations; for those of the {FIRST} early evaluations and later blocks are drawn again."""
+H leaves a curve in time. Of the {WHOLE} the noise of H is drawn out, and intervals are over {BLOCKS}
+blocks of evaluations; of the {FIRST} early evaluations and later blocks are drawn again."""
 
 
 def law_report(run: Run) -> None:

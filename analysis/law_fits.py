@@ -257,19 +257,30 @@ def law_points(batches: dict, accuracies: dict) -> Points:
     return Points(*torch.tensor(rows, dtype=torch.double).view(-1, 5).T)
 
 
-def calibrated(points: Points, curve: Curve | None = None) -> Points:
+def calibrated(points: Points) -> Points:
     """The same with the noise of H drawn out: regression calibration (Carroll et al., 2006).
 
-    Noise in H makes a fitted law too flat, and one that is true would lose to time by that noise
-    alone. So each H is drawn towards a curve in time, or towards the mean where none is given, by
-    the share of its scatter about it that is noise.
+    A law that is true would lose to time by the noise of H alone. So each H is drawn towards the
+    curve in time that fits H best, by the share of its scatter about it that is noise.
     """
-    numbers = 3 if curve else 1
-    if len(points.steps) <= numbers:
+    if len(points.steps) <= 3:  # as many as the curve has numbers
         return points
-    x = curve.at(points.steps) if curve else 0 * points.steps
+    x = fit_curve(points.steps, points.entropies).at(points.steps)
     a, b = fit_line(x, points.entropies)
     off = points.entropies - (b + a * x)[0]
-    scatter = (off.square().sum() / (len(off) - numbers)).clamp(min=1e-18)
+    scatter = (off.square().sum() / (len(off) - 3)).clamp(min=1e-18)
     noise = (points.errors.square().mean() / scatter).clamp(max=1)
     return points._replace(entropies=points.entropies - noise * off)
+
+
+def merged(points: Points) -> Points:
+    """Means over BLOCKS blocks of evaluations, where there are more.
+
+    The noise of H makes a fitted law too flat, the more so the closer evaluations are.
+
+    >>> merged(Points(*torch.arange(8.0).expand(5, 8))).steps.tolist()
+    [0.5, 2.0, 3.0, 4.5, 6.0, 7.0]
+    """
+    count = len(points.steps)
+    block = torch.arange(count) * min(BLOCKS, count) // max(count, 1)
+    return Points(*(torch.stack([c[block == k].mean() for k in block.unique()]) for c in points))
