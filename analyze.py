@@ -46,7 +46,7 @@ def report_on(options) -> None:
         folder = options.report or run.folder / "report"
         folder.mkdir(parents=True, exist_ok=True)
         if "intervene" in given:
-            intervene(run, folder, options.questions or 150, options.continuations or 8)
+            intervene(run, folder, options.questions or 300, options.continuations or 8)
         findings = findings_of(run, folder)
         title = f"What holds on {run.folder.resolve().name}"
         several = "I3, T3 and F take several runs: `python analyze.py RUN RUN ...`"
@@ -67,7 +67,7 @@ def main() -> None:
     folder = "its folder; default: RUN/report, of several runs report beside them"
     add("--report", type=Path, help=folder)
     add("--intervene", help="first replace tokens and let the policy go on: I2, T2", **flag)
-    add("--questions", type=int, help="of that experiment (default 150)")
+    add("--questions", type=int, help="of that experiment (default 300)")
     add("--continuations", type=int, help="of each token and its replacement (default 8)")
     add("--law", help="print what the law of entropy says of the run, and nothing else", **flag)
     options = parser.parse_args()
