@@ -1,12 +1,13 @@
 """How often the verdicts of analyze.py are wrong, and how often they find what is there.
 
-    python tests/simulate_verdicts.py                      200 made-up runs of every world, one table
+    python tests/simulate_verdicts.py                      200 made-up runs of every world, two tables
     python tests/simulate_verdicts.py --only S1 plateau    those findings alone
     python tests/simulate_verdicts.py --runs 1000 --jobs 2
 
 A world (`made_up.World`) is a way to make up runs in which the truth about a finding is known: none of
 what it claims, all of it, or something else that looks like it. The worlds of a finding are in
-tests/worlds_*.py, at the noise of the default run. The table is that of docs/results.md.
+tests/worlds_*.py, at the noise of the default run. The first table, a row a finding, is that of
+docs/results.md; the second, a row a world, that of docs/verdicts.md.
 """
 
 import argparse
@@ -61,14 +62,44 @@ def main() -> None:
         found = pool.imap_unordered(verdict_of, jobs, chunksize=4)
         for number, verdict in tqdm(found, total=len(jobs), unit="run", disable=None):
             counts[number][verdict] += 1
+    print(f"% of {options.runs} made-up runs of a world; a range is over worlds\n")
+    print("\n".join(summary([(worlds[i], counts[i]) for i in asked], options.runs)))
     rows = []
     for i in asked:
         rates = [f"{100 * counts[i][verdict] / options.runs:.1f}" for verdict in VERDICTS]
         wrong = VERDICTS.index(worlds[i].error)
         rates[wrong] = f"**{rates[wrong]}**"
         rows.append([worlds[i].finding, worlds[i].about, *rates])
-    print(f"% of {options.runs} made-up runs; in bold the verdict that is wrong there\n")
+    print(f"\n% of {options.runs} made-up runs; in bold the verdict that is wrong there\n")
     print("\n".join(markdown_table(["", "world", "holds", "does not hold", "undecided"], rows)))
+
+
+def summary(drawn_worlds: list[tuple], runs: int) -> list[str]:
+    """A row a finding: how often it is wrong, and how often right, in [(world, {verdict: runs})]."""
+
+    def rates(finding, error, verdict):
+        found = [
+            100 * counts[verdict] / runs
+            for world, counts in drawn_worlds
+            if world.finding == finding and world.error == error
+        ]
+        ends = dict.fromkeys(f"{x:.1f}" for x in (min(found), max(found))) if found else ["-"]
+        return " to ".join(ends)
+
+    holds, refuted, _ = VERDICTS
+    rows = [
+        [
+            name,
+            rates(name, holds, holds),
+            rates(name, refuted, refuted),
+            rates(name, refuted, holds),
+            rates(name, holds, refuted),
+        ]
+        for name in dict.fromkeys(world.finding for world, _ in drawn_worlds)
+    ]
+    head = ["", "holds where it is false", "refuted where it is true"]
+    head += ["holds where it is true", "refuted where it is false"]
+    return markdown_table(head, rows)
 
 
 if __name__ == "__main__":
