@@ -63,6 +63,8 @@ def write_report(findings: list[Finding], folder: Path, title: str, notes: list[
         f"# {title}",
         "",
         *markdown_table(["", "claim", "verdict"], rows),
+        "",
+        HOW_TO_READ,
         *notes,
         "",
         f"There are no figures: {missing}." if missing else "",
@@ -74,7 +76,12 @@ def write_report(findings: list[Finding], folder: Path, title: str, notes: list[
     (folder / "findings.json").write_text(text + "\n", encoding="utf-8")
 
 
-FOUND = f"found in {POWER:.0%}"  # the size at which the claim's interval would be above its bound
+FOUND = f"found in {POWER:.0%}"
+HOW_TO_READ = (
+    "A claim holds where each quantity with a bound, under *claimed*, has its interval above it; one that "
+    f"is below refutes it, at a level that the quantities share. *{FOUND}* is the size at which the "
+    "interval would lie above the bound in so many repetitions. No verdict speaks of other seeds."
+)
 
 
 def section(finding: Finding, with_figure: bool) -> list[str]:

@@ -140,7 +140,7 @@ def test_where_the_report_goes_and_how_much_is_asked(tmp_path, monkeypatch, caps
     assert command(run, "--intervene") == f"report: {run / 'report' / 'report.md'}"
     few = ("--questions", 5, "--continuations", 2, "--report", out)
     assert command(run, "--intervene", *few) == f"report: {out / 'report.md'}"
-    assert asked == [(run, run / "report", 150, 8), (run, out, 5, 2)]
+    assert asked == [(run, run / "report", 300, 8), (run, out, 5, 2)]
     assert (out / "findings.json").exists()
     other = write_run(tmp_path / "other", [line(1)], config=CONFIG | {"seed": 1})
     assert command(run, other) == f"report: {tmp_path / 'report' / 'report.md'}"

@@ -8,7 +8,7 @@ import pytest
 from made_up import line, write_run
 
 from analysis.effects import Effect, Finding
-from analysis.report import as_json, end_of_run, section, write_report
+from analysis.report import HOW_TO_READ, as_json, end_of_run, section, write_report
 from record import ENTROPY_CHANGES, Progress
 
 FINDING = Finding(
@@ -54,9 +54,9 @@ def test_a_figure_of_an_earlier_report_does_not_stay(tmp_path):
     write_report([drawn], tmp_path, "A title", ["", "A note."])
     assert not (tmp_path / "S8.png").exists()
     lines = (tmp_path / "report.md").read_text().splitlines()
-    assert lines[:6] == [
+    assert lines[:9] == [
         *("# A title", "", "|  | claim | verdict |", "| --- | --- | --- |"),
-        *("| [S8](#s8) |  | not enough data |", ""),
+        *("| [S8](#s8) |  | not enough data |", "", HOW_TO_READ, "", "A note."),
     ]
     assert lines[6] == "A note." and "![" not in "".join(lines)
 
