@@ -25,6 +25,13 @@ from analysis.two_stages import s1_two_stages
 from eval import table
 from record import Progress, Run, read_run, write_summary
 
+FOUND = f"found in {POWER:.0%}"
+HOW_TO_READ = (
+    "A claim holds where each quantity with a bound, under *claimed*, has its interval above it; one that "
+    f"is below refutes it, at a level that the quantities share. *{FOUND}* is the size at which the "
+    "interval would lie above the bound in so many repetitions. A verdict on one run says nothing of others."
+)
+
 
 def findings_of(run: Run, report: Path) -> list[Finding]:
     """All findings of one run, in the order of the paper. Raises InputError for broken rollouts.
@@ -74,14 +81,6 @@ def write_report(findings: list[Finding], folder: Path, title: str, notes: list[
     (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
     text = json.dumps([as_json(finding) for finding in findings], indent=2, ensure_ascii=False)
     (folder / "findings.json").write_text(text + "\n", encoding="utf-8")
-
-
-FOUND = f"found in {POWER:.0%}"
-HOW_TO_READ = (
-    "A claim holds where each quantity with a bound, under *claimed*, has its interval above it; one that "
-    f"is below refutes it, at a level that the quantities share. *{FOUND}* is the size at which the "
-    "interval would lie above the bound in so many repetitions. No verdict speaks of other seeds."
-)
 
 
 def section(finding: Finding, with_figure: bool) -> list[str]:

@@ -58,7 +58,7 @@ def test_a_figure_of_an_earlier_report_does_not_stay(tmp_path):
         *("# A title", "", "|  | claim | verdict |", "| --- | --- | --- |"),
         *("| [S8](#s8) |  | not enough data |", "", HOW_TO_READ, "", "A note."),
     ]
-    assert lines[6] == "A note." and "![" not in "".join(lines)
+    assert "![" not in "".join(lines)
 
 
 # ---------------------------------------------------------------------------- the end of a run
