@@ -4,8 +4,9 @@ On a probe step the batch is scored once more after its updates, and the entropy
 rollouts is compared. What is found of single tokens depends on where they are: a token with p near 0 or
 1 hardly moves, one with much entropy does, whatever the advantages say. So before the updates a *control*
 is made: the same updates from the same state, with the advantages permuted among the rollouts of the
-batch, so that they know nothing of right and wrong. It is measured alike and undone, to the last bit of
-weights, optimizer and random state. All of this is ours.
+batch, so that they know nothing of right and wrong (but for what the optimizer's moments remember of
+earlier steps). It is measured alike and undone, to the last bit of weights, optimizer and random state.
+All of this is ours.
 """
 
 import contextlib

@@ -20,6 +20,7 @@ from eval import bootstrap
 POWER = 0.8  # what "found" means of a difference: its interval leaves out the bound as often
 MOST_TIMES = 100  # beyond, how many times as many data would be needed is not said
 HALF = NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
+FEWEST = 5  # units that an interval is over; of fewer there is none
 
 
 class Effect(NamedTuple):
@@ -81,14 +82,18 @@ class Finding:
         """One more effect: `eval.bootstrap` of a statistic of sums, (units,) each.
 
         Few units vary less among themselves than all do, and their variance is an estimate, so the
-        interval is wider by sqrt(n / (n - 1)) and by Student's quantile over the normal one.
+        interval is wider by sqrt(n / (n - 1)) and by Student's quantile over the normal one. NaN
+        bounds for fewer than FEWEST units.
         """
         value, low, high = bootstrap(statistic, *sums)
         units = torch.stack([column != 0 for column in sums]).any(0).sum()
-        free = max(int(units) - 1, 1)
-        wider = math.sqrt((free + 1) / free) * t_quantile(HALF, free) / HALF
-        interval = (value - wider * (value - low), value + wider * (high - value))
-        self.effects.append(Effect(label, value, *interval, above))
+        free = int(units) - 1
+        effect = Effect(label, value, above=above)
+        if units >= FEWEST:
+            wider = math.sqrt((free + 1) / free) * t_quantile(HALF, free) / HALF
+            interval = (value - wider * (value - low), value + wider * (high - value))
+            effect = Effect(label, value, *interval, above, free)
+        self.effects.append(effect)
         return self.effects[-1]
 
     def add_beside_control(self, label, statistic, sums, control, above=None) -> list[Effect]:
@@ -159,12 +164,15 @@ def difference(a, b, c, d):
 def t_quantile(z: float, free: float) -> float:
     """Student's quantile where the normal one is z: the Cornish-Fisher expansion about it.
 
-    free: degrees of freedom. From 4 on it is right to two digits; where there are infinitely many it
-    is z.
+    free: degrees of freedom. From 4 on it is right to two digits, and exact for 1 and 2; where there
+    are infinitely many it is z.
 
     >>> round(t_quantile(1.959964, 4), 2)
     2.77
     """
+    if free in (1, 2):
+        p = NormalDist().cdf(z) - 0.5
+        return math.tan(math.pi * p) if free == 1 else p * math.sqrt(2 / (0.25 - p * p))
     return (
         z
         + (z**3 + z) / (4 * free)
@@ -181,11 +189,11 @@ def t_interval(values: list[float]) -> tuple[float, float, float]:
     >>> [round(x, 2) for x in t_interval([1.0, 2.0, 3.0, 4.0, 5.0])]
     [3.0, 1.04, 4.96]
     """
-    exact = {1: 12.706, 2: 4.303, 3: 3.182}
     mean, free = fmean(values), len(values) - 1
     if free < 1:
         return mean, math.nan, math.nan
-    half = exact.get(free, t_quantile(1.959964, free)) * stdev(values) / len(values) ** 0.5
+    quantile = 3.182 if free == 3 else t_quantile(HALF, free)
+    half = quantile * stdev(values) / len(values) ** 0.5
     return mean, mean - half, mean + half
 
 

@@ -48,6 +48,8 @@ def x1_exploration(run: Run, stages: Stages) -> Finding:
     finding.notes = [f"{before['questions']} held-out questions, {n} rollouts of each."]
     if "right" not in before or "right" not in after:
         finding.missing = "summary.json does not tell the questions apart: a newer run is needed"
+    elif len(before["right"]) != len(after["right"]):
+        finding.missing = "the held-out questions have changed in between: a new run is needed"
     elif n == 1:
         finding.missing = "Pass@1 is all there is of one rollout: needed: --eval_samples 8"
     else:

@@ -28,7 +28,7 @@ from analysis.figures import bars
 from analysis.sampled import NO_ROLLOUTS
 from data import Question
 from entropy import Scoring, log_perplexity, next_token_logits, response_states, score_batch
-from eval import bootstrap, ratio
+from eval import ratio
 from options import InputError, choose_autocast, choose_device, ways_of_asking
 from policy import encode_prompt, load_policy, opened_by_prompt
 from record import Run, checkpoints, read_rollouts, rollout_files, whole_lines
@@ -298,9 +298,9 @@ def add_impacts(finding: Finding, pairs, name: str, first: str, last: str) -> li
     for value, of in zip((first, last), accuracy, strict=True):
         finding.add(f"accuracy with the original, {name} {value} (%)", ratio, *of)
     gap = abs(finding.effects[-1].value - finding.effects[-2].value)
-    value, low, high = bootstrap(difference, *impact[0], *impact[1])
     label = f"impact, {first} less {last}, in pairs (points)"
-    finding.effects.append(Effect(label, value, low - gap, high + gap, above=0))
+    effect = finding.add(label, difference, *impact[0], *impact[1], above=0)
+    finding.effects[-1] = effect._replace(low=effect.low - gap, high=effect.high + gap)
     return shown
 
 

@@ -40,9 +40,8 @@ def s5_what_updates_change(stages: Stages, sampled: Sampled | None) -> Finding:
     """How concentrated changes of p are; entropy, gradient and direction of the most changed tokens."""
     finding = Finding(
         "S5",
-        "In the plateau hardly any token changes probability; more than any updates do, those of "
-        "training sit on few tokens, of high entropy and gradient, which they reinforce in right and "
-        "suppress in wrong rollouts.",
+        "In the plateau updates sit on fewer tokens than any updates do, of higher entropy and "
+        "gradient, which they reinforce in right and suppress in wrong rollouts.",
         "steps",
     )
     parts, finding.missing = probed(stages, sampled)
@@ -61,7 +60,7 @@ def s5_what_updates_change(stages: Stages, sampled: Sampled | None) -> Finding:
         )
     finding.notes = [
         f"The most changed are {MOST:.0%} of the tokens of a step, in the control its own.",
-        f"A token hardly changes where its p does by less than {HARDLY}.",
+        f"A token hardly changes where its p does by less than {HARDLY}; over 99 % of them, says the paper.",
     ]
     finding.draw = partial(draw_changes, sampled=sampled, parts=parts)
     return finding

@@ -152,19 +152,24 @@ def share(fit: TwoLines, sign: int):
 def power(lines, fit: TwoLines, sign: int, generator) -> dict[str, float]:
     """{what a planted knee is told from: in which share of draws}.
 
-    Planted is the claim at its plainest, in the noise of the run: by a quarter of it the curve has
-    made the change that the whole run shows, or LEAST of its mean, and is level from there on. It
-    is told from a rival by MARGIN, and is level where the interval of its share is above SHARE.
+    Planted is the claim at its plainest, in the noise of the run: up to the knee the curve makes the
+    change that the whole run shows, or LEAST of its mean, and is level from there on. It is told
+    from a rival by MARGIN, and is level where the interval of its share is above SHARE. Of a knee
+    after a quarter of the run, one at the run's own and one after three quarters, which is found
+    least often, the least is told.
     """
     total = lines.shape[1]
     size = max((lines[0, -1] - lines[0, 0]).abs(), LEAST * lines.mean().abs())
-    risen = (torch.arange(total) / (total / 4)).clamp(max=1)
-    curves = lines[0, 0] + sign * size * risen + redrawn(fit.left, generator)
-    planted = two_lines(curves, most=100)
-    known = {label: values > MARGIN**2 for label, values in against(curves, planted).items()}
-    shares = share(planted, sign)
-    known["a plateau that is not level"] = shares - 1.96 * shares.std() > SHARE
-    return {label: hits.double().mean().item() for label, hits in known.items()}
+    found = []
+    for place in (total / 4, fit.step().item(), 3 * total / 4):
+        risen = (torch.arange(total) / place).clamp(max=1)
+        curves = lines[0, 0] + sign * size * risen + redrawn(fit.left, generator)
+        planted = two_lines(curves, most=100)
+        known = {label: values > MARGIN**2 for label, values in against(curves, planted).items()}
+        shares = share(planted, sign)
+        known["a plateau that is not level"] = shares - 1.96 * shares.std() > SHARE
+        found.append({label: hits.double().mean().item() for label, hits in known.items()})
+    return {label: min(each[label] for each in found) for label in found[0]}
 
 
 def judge(finding: Finding, bends: list[Bend]) -> None:

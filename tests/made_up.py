@@ -149,9 +149,14 @@ class World(NamedTuple):
     """A made-up world in which the truth about a finding is known, for tests/simulate_verdicts.py.
 
     draw: seed -> the verdict on one made-up run of it. error: the verdict that would be wrong there.
+    true: whether the claim is; where nothing is said, it is where its refutal would be wrong.
     """
 
     finding: str
     about: str
     draw: Callable[[int], str]
     error: str
+    true: bool | None = None
+
+    def is_true(self) -> bool:
+        return self.error != "holds here" if self.true is None else self.true

@@ -77,28 +77,22 @@ def main() -> None:
 def summary(drawn_worlds: list[tuple], runs: int) -> list[str]:
     """A row a finding: how often it is wrong, and how often right, in [(world, {verdict: runs})]."""
 
-    def rates(finding, error, verdict):
-        found = [
-            100 * counts[verdict] / runs
-            for world, counts in drawn_worlds
-            if world.finding == finding and world.error == error
-        ]
+    def rates(counted, verdict):
+        found = [100 * counts[verdict] / runs for _, counts in counted]
         ends = dict.fromkeys(f"{x:.1f}" for x in (min(found), max(found))) if found else ["-"]
         return " to ".join(ends)
 
-    holds, refuted, _ = VERDICTS
-    rows = [
-        [
-            name,
-            rates(name, holds, holds),
-            rates(name, refuted, refuted),
-            rates(name, refuted, holds),
-            rates(name, holds, refuted),
-        ]
-        for name in dict.fromkeys(world.finding for world, _ in drawn_worlds)
+    rows = []
+    for name in dict.fromkeys(world.finding for world, _ in drawn_worlds):
+        those = [(world, counts) for world, counts in drawn_worlds if world.finding == name]
+        row = [rates([x for x in those if x[0].error == v], v) for v in VERDICTS[:2]]
+        rows.append([name, *row, rates([x for x in those if x[0].is_true()], VERDICTS[0])])
+    head = [
+        "",
+        "holds where that is wrong",
+        "refuted where that is wrong",
+        "holds where it is true",
     ]
-    head = ["", "holds where it is false", "refuted where it is true"]
-    head += ["holds where it is true", "refuted where it is false"]
     return markdown_table(head, rows)
 
 

@@ -177,7 +177,7 @@ WORLDS = [
         World(name, about, partial(replaced, ("I2", "T2").index(name), tokens), error)
         for name, about, tokens, error in (
             ("I2", "equal cost, high perplexity is lost early", asked(), HOLDS),
-            ("I2", "equal cost, high perplexity is worse by degrees", asked(gradual=True), NOT),
+            ("I2", "equal cost, high perplexity is worse by degrees", asked(gradual=True), HOLDS),
             ("I2", "cost 50 % at low, 75 % at high perplexity", asked(low=0.5, high=0.75), NOT),
             ("I2", "cost 75 % at low, 50 % at high perplexity", asked(low=0.75, high=0.5), HOLDS),
             ("T2", "equal cost, late tokens are safer", asked(), HOLDS),

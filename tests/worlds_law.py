@@ -38,9 +38,14 @@ def swings(steps, generator):
 
 
 def rise(shape, scale, steps):
-    """From 0 to 1 in time; "two speeds" is none of the curves that the law is compared with."""
+    """From 0 to 1 in time; the last three are none of the curves that the law is compared with."""
     if shape == "two speeds":
         return 0.6 * (1 - (-steps / scale).exp()) + 0.4 * steps / steps[-1]
+    if shape == "two steps":
+        end = steps[-1]
+        return (steps / scale).clamp(max=0.5) + ((steps - 0.6 * end) / scale).clamp(0, 0.5)
+    if shape == "a logistic":
+        return torch.sigmoid((steps - 2 * scale) / (0.4 * scale))
     return (f := Curve(shape, scale).at(steps)) / f[-1]
 
 
@@ -95,6 +100,8 @@ ALIKE = [  # R and H go the same way, each of time alone
     ("R and H slow down", SLOWS, (5, 10, 20)),
     ("R and H take off at 40, 60 or 100", TAKES_OFF, (40, 60, 100)),
     ("R and H have two speeds", "two speeds", (20, 40)),
+    ("R and H move in two steps", "two steps", (40, 80)),
+    ("R and H are a logistic", "a logistic", (40, 80)),
 ]
 LEVEL = {"r": LEVELS, "h": LEVELS, "scales": (60,)}
 FALSE = [(f"time alone: {a}", {"r": s, "h": s, "scales": scales}) for a, s, scales in ALIKE] + [

@@ -72,7 +72,7 @@ SHAPES = {
     "entropy has a knee at 60, accuracy a smooth decay, T = 20": Shape(
         moving(rise(20)).accuracy, moving(knee(60, 0)).entropy
     ),
-    "a knee at 75, then level": moving(knee(75, 0)),
+    **{f"a knee at {at}, then level": moving(knee(at, 0)) for at in (30, 75, 150, 240)},
     "a knee at 75, then level, noise AR(1) 0.3": moving(knee(75, 0), correlation=0.3),
     "a knee at 75, 40 % of the change after it": moving(knee(75, 2 / 3), end=(0.73, 0.085)),
     "a rise of entropy after its fall, 0.41, 0.18, 0.45": Shape(
@@ -150,7 +150,9 @@ IN_TIME = (  # shape, yes within so many steps of 60, times the noise
     ("a knee at 60, then level", 30, 0.5),
 )
 WORLDS = [World("S1", name, partial(s1, name=name), "holds here") for name in (*NULLS, ONE_KNEE)]
-for name, noise in ((KNEES[0], 1.0), (KNEES[1], 1.0), (KNEES[0], 0.7), (KNEES[0], 3.0)):
+PLANTED = [(KNEES[0], 1.0), (KNEES[1], 1.0), (KNEES[0], 0.7), (KNEES[0], 3.0)]
+PLANTED += [(f"a knee at {at}, then level", 1.0) for at in (30, 150, 240)]
+for name, noise in PLANTED:
     about = f"{name}, {noise:g} times the noise"
     WORLDS.append(World("S1", about, partial(s1, name=name, noise=noise), "does not hold here"))
 for name, over in UNENDED.items():
