@@ -228,7 +228,10 @@ def tell(finding: Finding, bend: Bend) -> None:
             "moves on as the run does, and the interval holds for curves that are two lines."
         )
     found = ", ".join(f"{label} in {rate:.0%}" for label, rate in bend.found.items())
-    notes.append(f"A knee planted into the noise of {name} is told from {found} of draws.")
+    notes.append(
+        f"A knee planted into the noise of {name}, where it is found least often, is told from {found} "
+        "of draws."
+    )
 
 
 def draw_stages(figure, steps, curves, bends: list[Bend], stages: Stages) -> None:
