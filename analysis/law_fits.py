@@ -19,11 +19,12 @@ from record import Run
 ENOUGH = 5  # evaluations of a fit: of fewer without one, or redrawn, nearly any lie on a line
 BLOCKS = 6  # of evaluations in a row, the units of intervals: errors of neighbours are alike
 REACH = 5  # batches on either side of an evaluation whose entropy is averaged
-SHAPES = {  # in time, of x = step / scale: slowing down, levelling off, a knee, a take-off
+SHAPES = {  # in time, of x = step / scale: slowing down, levelling off, a knee, two take-offs
     "log(1 + x)": torch.log1p,
     "1 - exp(-x)": lambda x: 1 - (-x).exp(),
     "min(x, 1)": lambda x: x.clamp(max=1),
     "x^2 / (1 + x^2)": lambda x: x.square() / (1 + x.square()),
+    "x^4 / (1 + x^4)": lambda x: x.pow(4) / (1 + x.pow(4)),
 }
 SCALES = [2 ** (-k / 2) for k in range(2, 13)]  # as shares of the run: from 1/64 to 1/2
 
